@@ -1,0 +1,39 @@
+"""Evaluation tasks, one file each.
+
+A module here, `scaling/evals/TASK.py`, registers the task by holding a `TASK` object that
+satisfies `Task`. Evaluation data is fixed: it depends neither on the trial nor on its training set.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from scaling.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from scaling.families._towers import ModelConfig
+
+MAIN_METRICS = frozenset(
+    {"acc1", "image_retrieval_recall@5", "text_retrieval_recall@5", "mean_iou", "acc", "text_acc"}
+)
+"""Metrics that are fitted unless others are asked for."""
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether `metric` is a loss, which is its own error, rather than an accuracy."""
+    return metric.endswith(("loss", "perplexity"))
+
+
+class Task(Protocol):
+    """Something measured at a checkpoint, zero-shot."""
+
+    metrics: tuple[str, ...]
+    """The names of what `measure` returns."""
+
+    def measure(self, network: "nn.Module", config: "ModelConfig") -> Mapping[str, float]:
+        """Each metric's value for a network in eval mode, on the device of its parameters."""
+        ...
+
+
+TASKS: Registry[Task] = Registry("task", "scaling.evals", "TASK")

@@ -1,0 +1,109 @@
+"""From a YAML file to a plan, with every problem of the file in one message."""
+
+import difflib
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from scaling.errors import GridError
+from scaling.grid.expand import expand
+from scaling.grid.spec import Grid, Match, ProblemsError, RecipeRule, ResourcesRule, Schedule
+from scaling.plan import Plan
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key written twice is an error, not a silent choice of the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """See `yaml.SafeLoader.construct_mapping`."""
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is written twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a YAML file and the mapping in it; raises `GridError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise GridError(str(path), [f"cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise GridError(str(path), [f"is not text in UTF-8: {error}"]) from error
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise GridError(str(path), [f"{where}not valid YAML: {error.problem}"]) from error
+    except yaml.YAMLError as error:
+        raise GridError(str(path), [f"not valid YAML: {error}"]) from error
+    if not isinstance(content, dict):
+        raise GridError(str(path), ["a grid is a mapping that begins with 'study: NAME'"])
+    return text, content
+
+
+def parse_grid(content: dict[str, Any], source: str) -> Grid:
+    """The validated grid; raises `GridError` with all problems of `source` at once."""
+    try:
+        return Grid.model_validate(content)
+    except ValidationError as error:
+        problems = [line for problem in error.errors() for line in _lines(problem)]
+        raise GridError(source, problems) from error
+
+
+def load_plan(path: Path) -> Plan:
+    """Cells and trials of the grid in the file at `path`; raises `GridError`."""
+    text, content = read_yaml(path)
+    return expand(parse_grid(content, str(path)), text=text, source=str(path))
+
+
+def _lines(problem: Any) -> list[str]:
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, ProblemsError):
+        return cause.problems
+    path = ".".join(str(part) for part in problem["loc"] if not _is_internal(part))
+    if isinstance(cause, ValidationError):
+        return [f"{path}.{line}" for inner in cause.errors() for line in _lines(inner)]
+    prefix = f"{path}: " if path else ""
+    match problem["type"]:
+        case "extra_forbidden":
+            return [f"{prefix}unknown key{_nearest(problem['loc'])}"]
+        case "missing":
+            return [f"{prefix}is required"]
+        case "value_error":
+            return [f"{prefix}{cause}"]
+        case _:
+            return [
+                f"{prefix}{problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+            ]
+
+
+def _is_internal(part: object) -> bool:
+    """Whether pydantic put this into the path to name a validator rather than a key."""
+    return isinstance(part, str) and "[" in part
+
+
+_SECTIONS: dict[str, type] = {
+    "recipes": RecipeRule,
+    "exclude": Match,
+    "schedules": Schedule,
+    "resources": ResourcesRule,
+}
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    """'; did you mean ...? (allowed: ...)' for an unknown key."""
+    section = _SECTIONS.get(str(location[0])) if len(location) > 1 else Grid
+    fields: dict[str, Any] = getattr(section, "model_fields", {})
+    nearest = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return hint + (f" (allowed: {', '.join(fields)})" if fields else "")

@@ -1,0 +1,245 @@
+"""The grid as it is written: one pydantic model a section."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from scaling.datasets import DATASETS, Options
+from scaling.errors import ScalingError, unknown
+from scaling.evals import TASKS
+from scaling.families import FAMILIES
+from scaling.grid.values import Condition, Warmup, parse_condition, parse_warmup
+from scaling.registry import Registry
+from scaling.schedule import COOLDOWN_SHAPES
+from scaling.trial import Data, Precision
+from scaling.units import parse_count
+
+Count = Annotated[int, BeforeValidator(parse_count)]
+"""Samples: 12800000 or 12.8M."""
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _known(registry: Registry[Any]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in registry:
+            raise ValueError(unknown(registry.kind, name, registry.names()))
+        return name
+
+    return AfterValidator(check)
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"listed twice: {', '.join(twice)}")
+    return values
+
+
+Once = AfterValidator(_each_once)
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+FamilyName = Annotated[str, _known(FAMILIES)]
+TaskName = Annotated[str, _known(TASKS)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; a grid does not change after it was read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Match(Strict):
+    """Which cells a rule is about; a key that is absent matches everything."""
+
+    families: Annotated[tuple[FamilyName, ...], BeforeValidator(_listed)] | None = None
+    models: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
+    datasets: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
+    schedules: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
+    samples_seen: Annotated[Condition, BeforeValidator(parse_condition)] | None = None
+    """A condition such as '<= 3.1M'."""
+    seeds: Annotated[tuple[int, ...], BeforeValidator(_listed)] | None = None
+
+
+class RecipeRule(Match):
+    """How to train the cells that match; a list of values is a sweep over them."""
+
+    batch_size: Annotated[tuple[Annotated[int, Field(gt=0)], ...], BeforeValidator(_listed)] = (
+        1024,
+    )
+    learning_rate: Annotated[tuple[Positive, ...], BeforeValidator(_listed)] = (1e-3,)
+    warmup: Annotated[
+        tuple[Annotated[Warmup, BeforeValidator(parse_warmup)], ...], BeforeValidator(_listed)
+    ] = (Warmup(amount=2000, unit="steps"),)
+    weight_decay: Annotated[
+        tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_listed)
+    ] = (0.2,)
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    eps: Positive = 1e-6
+    grad_clip: Positive | None = 1.0
+    caption_loss_weight: Annotated[tuple[NotNegative, ...], BeforeValidator(_listed)] = (1.0,)
+    precision: Precision = "bf16"
+
+
+class Schedule(Strict):
+    """How the learning rate goes after the warm-up."""
+
+    kind: Literal["cosine", "const", "const-cooldown"]
+    name: Name | None = None
+    """What the results are called by; the kind, unless given."""
+    cooldown: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Fraction of each length over which the learning rate falls to zero (default 0.2)."""
+    shape: str | None = None
+    """How it falls: linear (default), 1-sqrt or cosine."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_bare_word_is_a_kind(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("shape")
+    @classmethod
+    def _shape_is_known(cls, shape: str | None) -> str | None:
+        if shape is not None and shape not in COOLDOWN_SHAPES:
+            raise ValueError(unknown("cooldown shape", shape, COOLDOWN_SHAPES))
+        return shape
+
+    @model_validator(mode="after")
+    def _only_cooldowns_cool_down(self) -> "Schedule":
+        if self.kind != "const-cooldown" and (self.cooldown or self.shape):
+            raise ValueError(f"'cooldown' and 'shape' belong to const-cooldown, not {self.kind}")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The name that cells carry."""
+        return self.name or self.kind
+
+
+class ResourcesRule(Strict):
+    """What one trial of a model occupies."""
+
+    gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+
+    @field_validator("gpus")
+    @classmethod
+    def _several_gpus_are_whole_ones(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"{gpus} is neither a fraction of one GPU nor a whole number of them")
+        return gpus
+
+
+def _dataset(value: object) -> Data:
+    """A dataset's kind, and its options as the kind's own model validated them."""
+    if not isinstance(value, dict) or "kind" not in value:
+        raise ValueError(f"give it a kind, e.g. {{kind: shapes}} (known: {_kinds()})")
+    kind = str(value["kind"])
+    if kind not in DATASETS:
+        raise ValueError(unknown("dataset kind", kind, DATASETS.names()))
+    options: Options = DATASETS.get(kind).options.model_validate(
+        {key: option for key, option in value.items() if key != "kind"}
+    )
+    return Data(kind=kind, options=options.model_dump(mode="json", exclude_defaults=True))
+
+
+def _kinds() -> str:
+    return ", ".join(DATASETS.names())
+
+
+def _held_out_gflops(value: object) -> float:
+    """The threshold in 'compute > 2.5e11', in GFLOPs."""
+    words = str(value).split()
+    try:
+        if words[:2] == ["compute", ">"] and len(words) == 3 and float(words[2]) > 0:
+            return float(words[2])
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{value!r} is not a held-out rule; write 'compute > 2.5e11' (forward GFLOPs)"
+    )
+
+
+class Grid(Strict):
+    """The cross product of families, models, datasets, schedules, samples seen and seeds."""
+
+    study: Name
+    """What the results are filed under."""
+    families: Annotated[tuple[FamilyName, ...], Field(min_length=1), Once]
+    models: Annotated[tuple[str, ...], Field(min_length=1), Once]
+    samples_seen: Annotated[tuple[Count, ...], Field(min_length=1), Once]
+    datasets: Annotated[
+        dict[Name, Annotated[Data, BeforeValidator(_dataset)]], Field(min_length=1)
+    ]
+    schedules: Annotated[tuple[Schedule, ...], Field(min_length=1)] = (Schedule(kind="cosine"),)
+    recipes: tuple[RecipeRule, ...] = ()
+    """The first that matches a cell is its recipe; none matching means all defaults."""
+    evaluate: Annotated[tuple[TaskName, ...], Field(min_length=1), Once]
+    held_out: Annotated[float, BeforeValidator(_held_out_gflops)] | None = None
+    """Forward GFLOPs above which measurements check a law and never make it."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Once] = (0,)
+    exclude: tuple[Match, ...] = ()
+    resources: dict[str, ResourcesRule] = {}
+    """By model name; `default` is for the others."""
+    round_to_batch: bool = False
+    """Round samples seen to whole batches instead of refusing what is not."""
+
+    @model_validator(mode="after")
+    def _schedules_have_names_of_their_own(self) -> "Grid":
+        labels = [schedule.label for schedule in self.schedules]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(
+                f"two schedules are called {twice[0]!r}: tell them apart with 'name: ...'"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rules_name_what_the_grid_has(self) -> "Grid":
+        problems = []
+        for section, rules in (("recipes", self.recipes), ("exclude", self.exclude)):
+            for position, rule in enumerate(rules):
+                problems += [
+                    f"{section}.{position}.{key}: {unknown(word, name, known)}"
+                    for key, word, names, known in (
+                        ("models", "model of this grid", rule.models, self.models),
+                        ("datasets", "dataset of this grid", rule.datasets, self.datasets),
+                        ("schedules", "schedule of this grid", rule.schedules, self._labels),
+                    )
+                    for name in names or ()
+                    if name not in known
+                ]
+        problems += [
+            f"resources.{name}: {unknown('model of this grid', name, self.models)}"
+            for name in self.resources
+            if name not in (*self.models, "default")
+        ]
+        if problems:
+            raise ProblemsError(problems)
+        return self
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        return tuple(schedule.label for schedule in self.schedules)
+
+
+class ProblemsError(ScalingError, ValueError):
+    """Several problems found by one validator, each with its own key path."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """`problems` are complete lines: 'key.path: what is wrong'."""
+        self.problems = problems
+        super().__init__("; ".join(problems))

@@ -1,0 +1,250 @@
+"""What is trained and what comes out of it: plain frozen data, free of torch, Ray and SQL.
+
+A **trial** is one training run, of three kinds: a `Cosine` trial serves one cell; a `Trunk`
+(constant learning rate) serves every samples-seen value of its row; a `Cooldown` branches off a
+trunk's checkpoint and serves one. A trial's identity is a digest of every field that changes its
+result, and of nothing else.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from scaling.schedule import COOLDOWN_SHAPES, cosine_factor, warmup_factor
+from scaling.units import format_count
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train: everything but how long. Defaults never change: identities rest on them."""
+
+    batch_size: int
+    """Global batch, in samples."""
+    learning_rate: float
+    warmup_samples: int
+    """Samples over which the learning rate rises linearly."""
+    weight_decay: float = 0.2
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-6
+    grad_clip: float | None = 1.0
+    """Largest global norm of the gradient; None does not clip."""
+    caption_loss_weight: float = 1.0
+    """Weight of the captioning loss beside the contrastive loss (weight 1), where there is one."""
+    precision: Precision = "bf16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """A training set: a kind of dataset and the options that define it."""
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """The fields that all trials share; see `Cosine`, `Trunk` and `Cooldown`."""
+
+    kind: ClassVar[str]
+
+    family: str
+    model: str
+    data: Data
+    recipe: Recipe
+    seed: int = 0
+
+    def learning_rate(self, samples_seen: int) -> float:
+        """The learning rate of the step taken after `samples_seen` samples."""
+        raise NotImplementedError
+
+    @cached_property
+    def id(self) -> str:
+        """Readable prefix and digest, e.g. `clip-tiny-b-trunk-9f86d081884c`."""
+        return f"{self.family}-{self.model}-{self._label()}-{digest(self.identity())}"
+
+    def _label(self) -> str:
+        return self.kind
+
+    def identity(self) -> dict[str, Any]:
+        """Every field that changes the result, as plain data; fields at their default are absent.
+
+        Absence keeps identities stable when a field with a default is added.
+        """
+        fields = {}
+        for spec in dataclasses.fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(value, Trial):
+                fields[spec.name] = value.identity()
+            elif isinstance(value, Recipe | Data):
+                fields[spec.name] = _beyond_defaults(value)
+            else:
+                fields[spec.name] = value
+        return {"kind": self.kind, **fields}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Trial):
+    """Warm-up, then half a cosine to zero at `samples_seen`: serves that one length."""
+
+    kind: ClassVar[str] = "cosine"
+
+    samples_seen: int
+
+    def learning_rate(self, samples_seen: int) -> float:
+        """See `Trial.learning_rate`."""
+        warmup = self.recipe.warmup_samples
+        factor = (
+            warmup_factor(samples_seen, warmup, self.recipe.batch_size)
+            if samples_seen < warmup
+            else cosine_factor(samples_seen, warmup, self.samples_seen)
+        )
+        return self.recipe.learning_rate * factor
+
+    def _label(self) -> str:
+        return f"cosine-{format_count(self.samples_seen)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trunk(Trial):
+    """Warm-up, then a constant learning rate for as long as anything branches off."""
+
+    kind: ClassVar[str] = "trunk"
+
+    def learning_rate(self, samples_seen: int) -> float:
+        """See `Trial.learning_rate`."""
+        recipe = self.recipe
+        return recipe.learning_rate * warmup_factor(
+            samples_seen, recipe.warmup_samples, recipe.batch_size
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cooldown(Trial):
+    """Branch from a trunk's checkpoint and decay the learning rate to zero."""
+
+    kind: ClassVar[str] = "cooldown"
+
+    branch_point: int
+    """Samples that the trunk has seen where this branches off."""
+    samples_seen: int
+    """Samples seen when the decay ends, counted from the start of the trunk."""
+    shape: str = "linear"
+
+    @property
+    def trunk(self) -> Trunk:
+        """The trial that this branches off."""
+        shared = {f.name: getattr(self, f.name) for f in dataclasses.fields(Trial)}
+        return Trunk(**shared)
+
+    def learning_rate(self, samples_seen: int) -> float:
+        """Decay from the trunk's constant rate."""
+        decay = COOLDOWN_SHAPES[self.shape]
+        return self.recipe.learning_rate * decay(
+            samples_seen, self.branch_point, self.samples_seen
+        )
+
+    def _label(self) -> str:
+        return f"cooldown-{format_count(self.samples_seen)}"
+
+
+TRIAL_KINDS: Mapping[str, type[Trial]] = {kind.kind: kind for kind in (Cosine, Trunk, Cooldown)}
+
+
+def trial_from_identity(identity: Mapping[str, Any]) -> Trial:
+    """The trial whose `Trial.identity` this is."""
+    fields = dict(identity)
+    kind = TRIAL_KINDS[fields.pop("kind")]
+    fields["recipe"] = Recipe(**fields["recipe"])
+    fields["data"] = Data(**fields["data"])
+    return kind(**fields)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """A number of samples seen at which a trial pauses, and what is done there."""
+
+    samples_seen: int
+    tasks: tuple[str, ...] = ()
+    """Evaluation tasks to measure here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Weights, optimizer, data position and random state after `samples_seen` samples."""
+
+    trial_id: str
+    samples_seen: int
+    path: Path
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One metric of one task at one checkpoint; `value` as the task reports it (a fraction)."""
+
+    trial_id: str
+    samples_seen: int
+    task: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """Training loss of the step that ended at `samples_seen` (kept at log-spaced samples)."""
+
+    trial_id: str
+    samples_seen: int
+    loss: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a trial is right now; shown, never stored."""
+
+    trial_id: str
+    samples_seen: int
+    loss: float
+    samples_per_second: float
+    phase: Literal["train", "evaluate", "save"] = "train"
+
+
+Event = Checkpoint | Measurement | CurvePoint | Progress
+"""What a worker yields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a worker is asked to do: bring `trial` to each of `stops`, from `checkpoints`."""
+
+    trial: Trial
+    stops: tuple[Stop, ...]
+    """Ascending; each is reached, saved, and its tasks measured."""
+    checkpoints: tuple[Checkpoint, ...]
+    """Checkpoints to start from, ascending: this trial's own, or its trunk's branch point."""
+    directory: Path
+    """Where new checkpoints and the journal of this attempt go."""
+    attempt: int = 1
+
+
+def digest(identity: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of canonical JSON."""
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _beyond_defaults(value: Recipe | Data) -> dict[str, Any]:
+    return {
+        spec.name: getattr(value, spec.name)
+        for spec in dataclasses.fields(value)
+        if spec.default is dataclasses.MISSING or getattr(value, spec.name) != spec.default
+    }
