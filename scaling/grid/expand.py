@@ -1,10 +1,11 @@
 """Cells and trials of a validated grid."""
 
+import dataclasses
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scaling.errors import GridError, unknown
 from scaling.families import FAMILIES, Profile
@@ -58,7 +59,9 @@ def _unknown_models(grid: Grid) -> list[str]:
         models = FAMILIES.get(family).models
         excluded = any(
             rule.samples_seen is None
-            and rule.datasets is rule.schedules is rule.seeds is None
+            and rule.datasets is None
+            and rule.schedules is None
+            and rule.seeds is None
             and _matches_names(rule, family, model)
             for rule in grid.exclude
         )
@@ -133,12 +136,8 @@ def _trial(trunk: Trunk, schedule: Schedule, samples_seen: int) -> Trial:
     """The trial that serves a cell: the trunk itself, a branch of it, or a cosine of its own."""
     if schedule.kind == "const":
         return trunk
-    shared = {
-        "family": trunk.family,
-        "model": trunk.model,
-        "data": trunk.data,
-        "recipe": trunk.recipe,
-        "seed": trunk.seed,
+    shared: dict[str, Any] = {
+        **{spec.name: getattr(trunk, spec.name) for spec in dataclasses.fields(trunk)},
         "samples_seen": samples_seen,
     }
     if schedule.kind == "cosine":

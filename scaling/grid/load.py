@@ -21,7 +21,7 @@ class _Loader(yaml.SafeLoader):
         """See `yaml.SafeLoader.construct_mapping`."""
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} is written twice", key_node.start_mark
@@ -56,7 +56,13 @@ def parse_grid(content: dict[str, Any], source: str) -> Grid:
     try:
         return Grid.model_validate(content)
     except ValidationError as error:
-        problems = [line for problem in error.errors() for line in _lines(problem)]
+        errors = error.errors()
+        problems = [
+            line
+            for problem in errors
+            if not (problem["type"] == "too_short" and _has_another_below(problem, errors))
+            for line in _lines(problem)
+        ]
         raise GridError(source, problems) from error
 
 
@@ -85,6 +91,12 @@ def _lines(problem: Any) -> list[str]:
             return [
                 f"{prefix}{problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
             ]
+
+
+def _has_another_below(problem: Any, errors: list[Any]) -> bool:
+    """Whether a list is too short only because its items are wrong, which is said anyway."""
+    place = problem["loc"]
+    return any(len(e["loc"]) > len(place) and e["loc"][: len(place)] == place for e in errors)
 
 
 def _is_internal(part: object) -> bool:

@@ -1,0 +1,170 @@
+"""The frontier: the best error reached at each compute, and a count of what was left out of it.
+
+A method is a function of many resamples of one series at once, so that a bootstrap that takes the
+frontier again costs little more than one frontier. To add one, write a function and register it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitting.errors import FitError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fitting.errors import Floats, Integers, Masks
+
+Method = Callable[["Floats", "Floats", "Masks"], "Masks"]
+"""(compute (m,), error (m,), which cells each resample holds (b, m)) -> on the frontier (b, m)."""
+
+METHODS: dict[str, Method] = {}
+
+BEATEN = "a cell that costs no more has no larger error"
+NOT_BEST_OF_BIN = "not the best of its compute bin"
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The points on the frontier of one series, by ascending compute."""
+
+    gflops: Floats
+    error: Floats
+    index: Integers
+    """Where each point stands in the arrays that were given."""
+    left_out: Mapping[str, int]
+    """How many points were left out, by reason."""
+
+    def __len__(self) -> int:
+        """Number of points."""
+        return len(self.index)
+
+
+def frontier(method: str, gflops: Floats, error: Floats) -> Frontier:
+    """The frontier of one series by a registered method; the order of the points is irrelevant."""
+    order = np.lexsort((error, gflops))
+    x, y = gflops[order], error[order]
+    everything = np.ones((1, len(x)), dtype=bool)
+    chosen = method_named(method)(x, y, everything)[0]
+    undominated = pareto(x, y, everything)[0]
+    counts = {
+        BEATEN: int(np.sum(~chosen & ~undominated)),
+        NOT_BEST_OF_BIN: int(np.sum(~chosen & undominated)),
+    }
+    left_out = {reason: count for reason, count in counts.items() if count}
+    return Frontier(x[chosen], y[chosen], order[chosen], left_out)
+
+
+def method_named(name: str) -> Method:
+    """The registered method, or a `FitError` that lists those there are."""
+    if name not in METHODS:
+        raise FitError(f"unknown frontier {name!r} (known: {', '.join(sorted(METHODS))})")
+    return METHODS[name]
+
+
+def held_out_frontier(gflops: Floats, error: Floats, max_compute: float) -> Frontier:
+    """Points above `max_compute` that no cheaper point, held out or not, beats.
+
+    What a frontier would show beyond the threshold; never given to a method or a fit.
+    """
+    best = frontier("pareto", gflops, error)
+    beyond = best.gflops > max_compute
+    beaten = int(np.sum(gflops > max_compute) - np.sum(beyond))
+    left_out = {BEATEN: beaten} if beaten else {}
+    return Frontier(best.gflops[beyond], best.error[beyond], best.index[beyond], left_out)
+
+
+def _register(method: Method) -> Method:
+    METHODS[method.__name__] = method
+    return method
+
+
+@_register
+def pareto(gflops: Floats, error: Floats, held: Masks) -> Masks:
+    """Cells that no cell of the same or less compute equals or beats."""
+    order = np.lexsort((error, gflops))
+    on_frontier = np.zeros_like(held)
+    on_frontier[:, order] = _lowers_the_minimum(error[order], held[:, order])
+    return on_frontier
+
+
+@_register
+def bins(gflops: Floats, error: Floats, held: Masks) -> Masks:
+    """The best cell of each factor of 2 in compute, where it lowers the error of all cheaper ones.
+
+    Bins start at powers of 2 GFLOPs whatever the data, so that adding a cell moves no bin. Of
+    cells with equal error the cheapest is taken.
+    """
+    number = np.floor(np.log2(gflops)).astype(np.intp)
+    order = np.lexsort((gflops, error, number))
+    best = np.zeros_like(held)
+    best[:, order] = _first_of_each_bin(number[order], held[:, order])
+    return pareto(gflops, error, best)
+
+
+@_register
+def published(gflops: Floats, error: Floats, held: Masks) -> Masks:
+    """The binning of the reference study, for reproducing its fits.
+
+    int(log2(largest compute / 1500)) bin edges, geometric from the smallest to the largest
+    compute; the best cell of each half-open bin; those that lower the running minimum; and the
+    cell of largest compute, which no half-open bin holds, if it lowers it too. (arXiv:2506.04598,
+    code of its figures; 1500 is a constant of theirs and counts GFLOPs.)
+
+    The study sorts each bin with an unstable sort, so that its choice between equal errors is
+    arbitrary. Here the most expensive of equals is taken: on figure 1 this gives the published
+    MaMMUT coefficients to 1.5 % in A, 0.018 in ln B, 0.0007 in alpha and 0.0003 in E, while the
+    cheapest of equals misses E by 0.0026. CLIP has no ties there.
+    """
+    cheapest = np.where(held, gflops, np.inf).min(axis=1)
+    dearest = np.where(held, gflops, -np.inf).max(axis=1)
+    spans, group = np.unique(np.stack([cheapest, dearest]), axis=1, return_inverse=True)
+    on_frontier = np.zeros_like(held)
+    for k, (low, high) in enumerate(spans.T):
+        members = group.reshape(-1) == k
+        on_frontier[members] = _published_between(low, high, gflops, error, held[members])
+    return on_frontier
+
+
+def _published_between(
+    low: float, high: float, gflops: Floats, error: Floats, held: Masks
+) -> Masks:
+    """`published` for resamples that share their smallest and largest compute."""
+    edges = np.geomspace(low, high, max(int(np.log2(high / 1500)), 0)) if high > low else []
+    if len(edges) < 2:
+        raise FitError(
+            f"the published frontier needs two bin edges, that is a largest compute of at least "
+            f"6000 GFLOPs and two different computes; these cells span {low:g} to {high:g}"
+        )
+    # The last edge opens a bin of its own, which only the most expensive cells fall into.
+    number = np.searchsorted(edges, gflops, side="right")
+    order = np.lexsort((-gflops, error, number))
+    best = np.zeros_like(held)
+    best[:, order] = _first_of_each_bin(number[order], held[:, order])
+    by_compute = np.argsort(gflops, kind="stable")
+    on_frontier = np.zeros_like(held)
+    on_frontier[:, by_compute] = _lowers_the_minimum(error[by_compute], best[:, by_compute])
+    return on_frontier
+
+
+def _first_of_each_bin(number: Integers, held: Masks) -> Masks:
+    """The first held cell of each bin, (b, m); cells are sorted by bin number."""
+    first = np.zeros_like(held)
+    starts = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+    for start, stop in zip(starts, [*starts[1:], len(number)], strict=True):
+        here = held[:, start:stop]
+        rows = np.flatnonzero(here.any(axis=1))
+        first[rows, start + here[rows].argmax(axis=1)] = True
+    return first
+
+
+def _lowers_the_minimum(error: Floats, held: Masks) -> Masks:
+    """Held cells whose error is below that of all held cells before them, (b, m)."""
+    seen = np.where(held, error, np.inf)
+    before = np.minimum.accumulate(seen, axis=1)
+    before = np.concatenate([np.full((len(held), 1), np.inf), before[:, :-1]], axis=1)
+    return held & (seen < before)

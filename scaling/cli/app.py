@@ -1,0 +1,114 @@
+"""The program: its commands, and what becomes of an error."""
+
+import datetime
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaling.cli import fit, import_, plan, plot, run
+from scaling.errors import ScalingError
+
+app = typer.Typer(
+    help="Train a grid of models, fit scaling laws, and say which candidate wins at which "
+    "compute.\n\n"
+    "Three commands make a study: 'scaling run GRID' trains and measures every cell of a grid "
+    "into results.db, 'scaling fit --compare A B' fits a law to each family and compares them, "
+    "'scaling plot --compare A B' draws it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("plan")(plan.plan)
+app.command("run")(run.run)
+app.command("import")(import_.import_)
+app.command("fit")(fit.fit)
+app.command("plot")(plot.plot)
+
+VARIADIC = ("--compare", "--target")
+"""Options that take all words up to the next option, as in `--compare clip mammut`."""
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"scaling {version('scaling')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; the user's mistakes are one message and exit code 2."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        app(args=repeated(words))
+    except ScalingError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - the last resort: keep it, show where
+        log = _keep(error, words)
+        typer.echo(
+            f"internal error: {type(error).__name__}: {error}\n"
+            f"This is a fault of scaling, not yours. The details are in {log}",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def repeated(words: Sequence[str]) -> list[str]:
+    """`--compare a b` as `--compare a --compare b`, which is what the parser knows."""
+    parsed: list[str] = []
+    option = ""
+    for word in words:
+        if word.startswith("-"):
+            option = word if word in VARIADIC else ""
+            if not option:
+                parsed.append(word)
+        elif option:
+            parsed += [option, word]
+        else:
+            parsed.append(word)
+    if option and (not parsed or parsed[-2:-1] != [option]):
+        parsed.append(option)
+    return parsed
+
+
+def _keep(error: Exception, words: Sequence[str]) -> Path:
+    """Write the traceback of `error` to a file of its own."""
+    now = datetime.datetime.now(datetime.UTC)
+    state = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state"))
+    name = f"{now:%Y%m%d-%H%M%S}-{os.getpid()}.log"
+    text = f"{now.isoformat()}\nscaling {' '.join(words)}\n" + "".join(
+        traceback.format_exception(error)
+    )
+    for folder in (state / "scaling", Path(tempfile.gettempdir())):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return folder / name
+    return Path(os.devnull)

@@ -1,0 +1,123 @@
+"""The answer of `scaling fit` on a terminal: verdicts first, then what they rest on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from scaling.units import format_gflops
+
+Record = Mapping[str, Any]
+_SERIES = ("study", "dataset", "schedule", "task", "metric")
+
+
+def show(report: Mapping[str, Sequence[Record]], console: Console | None = None) -> None:
+    """Print the report that `fitting.Analysis.to_json` gives."""
+    console = console or Console()
+    for series, fits in _by_series(report["fits"]).items():
+        console.print(f"[bold]{_title(series)}[/bold]", highlight=False)
+        console.print(Padding(_laws(fits), (0, 0, 0, 2)))
+        console.print(Padding(_predictions(fits), (1, 0, 0, 2)))
+        for comparison in _by_series(report["comparisons"]).get(series, []):
+            console.print(Padding(_comparison(comparison), (1, 0, 0, 2)))
+            console.print(Padding(f"[bold]{comparison['verdict']}[/bold]", (1, 0, 0, 2)))
+        console.print()
+    failures = report.get("failures", ())
+    if failures:
+        console.print("[bold]Not fitted[/bold]", highlight=False)
+        for failure in failures:
+            series = tuple(str(failure[key]) for key in _SERIES)
+            console.print(f"  {_title(series)}, {failure['family']}: {failure['reason']}")
+
+
+def _by_series(records: Sequence[Record]) -> dict[tuple[str, ...], list[Record]]:
+    grouped: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        grouped.setdefault(tuple(str(record[key]) for key in _SERIES), []).append(record)
+    return grouped
+
+
+def _title(series: tuple[str, ...]) -> str:
+    study, dataset, schedule, task, metric = series
+    return f"{task} {metric} · {dataset} · {schedule} · study {study}"
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for position, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if position == 0 else "right", no_wrap=True)
+    return table
+
+
+def _laws(fits: Sequence[Record]) -> Table:
+    table = _table(
+        "E(C) = A (C+B)^-alpha + E",
+        *(
+            "A",
+            "ln B",
+            "alpha",
+            "E",
+            "points",
+            "RMSE",
+            "held out",
+            "held-out RMSE",
+            "bias",
+            "status",
+        ),
+    )
+    for fit in fits:
+        parameters, held_out = fit["parameters"], fit["held_out"]
+        table.add_row(
+            fit["family"],
+            f"{parameters['A']:.4g}",
+            f"{parameters['lnB']:.2f}",
+            f"{parameters['alpha']:.3f}",
+            f"{parameters['E']:.3f}",
+            str(fit["n_points"]),
+            f"{fit['rmse']:.4f}",
+            str(fit["n_held_out"]),
+            f"{held_out['rmse']:.4f}" if held_out else "-",
+            f"{held_out['bias']:+.4f}" if held_out else "-",
+            fit["status"],
+        )
+    return table
+
+
+def _predictions(fits: Sequence[Record]) -> Table:
+    computes = [prediction["compute_gflops"] for prediction in fits[0]["predictions"]]
+    table = _table("predicted error [95 %]", *(f"at {format_gflops(c)} GFLOPs" for c in computes))
+    for fit in fits:
+        table.add_row(fit["family"], *(_with_interval(p, "error") for p in fit["predictions"]))
+    return table
+
+
+def _comparison(comparison: Record) -> Table:
+    a, b = comparison["a"], comparison["b"]
+    table = _table(f"{b} against {a}", "better by [95 %]", f"P({b} better)")
+    for at in comparison["better_at"]:
+        table.add_row(
+            f"at {format_gflops(at['compute_gflops'])} GFLOPs",
+            _with_interval(at, "difference", sign="+"),
+            f"{at['probability_b_better']:.3f}",
+        )
+    crossing = comparison["crossing_gflops"]
+    if crossing is None:
+        table.add_row("crossing", "none in range", "")
+    else:
+        low, high = comparison["crossing_low"], comparison["crossing_high"]
+        table.add_row(
+            "crossing",
+            f"{format_gflops(crossing)} GFLOPs "
+            f"[{'open' if low is None else format_gflops(low)}, "
+            f"{'open' if high is None else format_gflops(high)}]",
+            "",
+        )
+    return table
+
+
+def _with_interval(record: Record, key: str, sign: str = "") -> str:
+    if record["low"] is None or record["high"] is None:
+        return f"{record[key]:{sign}.4f}"
+    return f"{record[key]:{sign}.4f} [{record['low']:{sign}.4f}, {record['high']:{sign}.4f}]"

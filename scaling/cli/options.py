@@ -1,0 +1,32 @@
+"""Options that several commands share, so that they are spelled and explained the same."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
+Database = Annotated[Path, typer.Option("--db", help="The store of results.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
+Study = Annotated[str | None, typer.Option(help="Only this study.")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", help="Only this training set.")]
+ScheduleName = Annotated[str | None, typer.Option("--schedule", help="Only this schedule.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="Only this evaluation task.")]
+MetricName = Annotated[
+    str | None,
+    typer.Option("--metric", help="Only this metric; 'all' for every one (default: main ones)."),
+]
+Compare = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A B ...", help="Families to compare, the baseline first."),
+]
+MaxCompute = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="GFLOPS",
+        help="Fit to measurements of at most this total compute; those above are held out and "
+        "check the law (default: what the grid says under held_out).",
+    ),
+]
+RESULTS = Path("results.db")

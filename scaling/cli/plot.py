@@ -1,0 +1,58 @@
+"""`scaling plot`: error against compute, as a picture."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaling.cli import options
+from scaling.errors import ScalingError
+
+FORMATS = (".png", ".pdf", ".svg")
+
+
+def plot(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Where to: a .png, .pdf or .svg file.")
+    ],
+    compare: options.Compare = None,
+    study: options.Study = None,
+    dataset: options.DatasetName = None,
+    schedule: options.ScheduleName = None,
+    task: options.TaskName = None,
+    metric: options.MetricName = None,
+    frontier: Annotated[
+        str, typer.Option(help="How the frontier is taken: bins, published or pareto.")
+    ] = "bins",
+    max_compute: options.MaxCompute = None,
+    db: options.Database = options.RESULTS,
+) -> None:
+    """Draw points, frontier, law, 95 % band, held-out points and crossing, a panel per task.
+
+    The law is solid where it was fitted and dashed beyond.
+    """
+    from scaling.cli.fit import analyse
+    from scaling.points import Selection
+
+    if output.suffix.lower() not in FORMATS:
+        raise ScalingError(f"{output}: the name must end in one of {', '.join(FORMATS)}")
+    if not output.parent.is_dir():
+        raise ScalingError(f"{output}: there is no folder {output.parent}")
+    analysis = analyse(
+        db,
+        Selection(
+            study=study,
+            dataset=dataset,
+            schedule=schedule,
+            task=task,
+            metric=metric,
+            families=tuple(compare) if compare else None,
+        ),
+        frontier=frontier,
+        max_compute=max_compute,
+    )
+    from fitting.plots import figure_comparison
+
+    figure = figure_comparison(analysis, analysis.comparisons)
+    figure.savefig(output)
+    typer.echo(f"wrote {output}", err=True)

@@ -1,0 +1,50 @@
+"""CLIP's network: open_clip's, with features of unit norm."""
+
+from dataclasses import asdict
+
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from torch import Tensor
+
+from scaling.families._towers import ModelConfig
+
+
+class Clip(CLIP):  # type: ignore[misc]  # open_clip is not typed
+    """open_clip's CLIP; its state dict loads there and the other way round."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Fresh weights, initialised as open_clip does."""
+        vision = CLIPVisionCfg(
+            image_size=config.image_size,
+            patch_size=config.patch_size,
+            width=config.vision_width,
+            layers=config.vision_layers,
+            head_width=config.vision_head_width,
+            ls_init_value=config.vision_layer_scale,
+        )
+        text = CLIPTextCfg(
+            context_length=config.context_length,
+            vocab_size=config.vocab_size,
+            width=config.text_width,
+            heads=config.text_heads,
+            layers=config.text_layers,
+        )
+        super().__init__(config.embed_dim, asdict(vision), asdict(text), output_dict=True)
+
+    def encode_image(self, image: Tensor, normalize: bool = True) -> Tensor:
+        """Features (B, D) of images (B, 3, H, W), of unit L2 norm unless told otherwise."""
+        features: Tensor = super().encode_image(image, normalize=normalize)
+        return features
+
+    def encode_text(self, text: Tensor, normalize: bool = True) -> Tensor:
+        """Features (B, D) of token ids (B, T), of unit L2 norm unless told otherwise."""
+        features: Tensor = super().encode_text(text, normalize=normalize)
+        return features
+
+    def forward(self, image: Tensor, text: Tensor) -> dict[str, Tensor]:
+        """Features of unit norm, and the exponentiated logit scale."""
+        return {
+            "image_features": self.encode_image(image),
+            "text_features": self.encode_text(text),
+            "logit_scale": torch.exp(self.logit_scale),
+        }

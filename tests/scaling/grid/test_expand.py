@@ -1,0 +1,150 @@
+from typing import Any
+
+import pytest
+
+from scaling.cost import cost, shared
+from scaling.errors import GridError
+from scaling.grid import expand, parse_grid
+from scaling.plan import Plan
+from scaling.trial import Cosine, Trunk
+
+BASE: dict[str, Any] = {
+    "study": "small",
+    "families": ["clip"],
+    "models": ["tiny-a"],
+    "samples_seen": [1024, 2048, 4096],
+    "datasets": {"shapes": {"kind": "shapes"}},
+    "schedules": ["const-cooldown"],
+    "recipes": [{"batch_size": 64, "learning_rate": 1e-3, "warmup": "256 samples"}],
+    "evaluate": ["shapes_classification"],
+}
+
+
+def plan_of(**changes: Any) -> Plan:
+    return expand(parse_grid({**BASE, **changes}, "grid.yaml"), text="", source="grid.yaml")
+
+
+def kinds(plan: Plan) -> list[str]:
+    return sorted(planned.trial.kind for planned in plan.trials)
+
+
+def test_cooldowns_of_all_lengths_branch_off_one_trunk() -> None:
+    plan = plan_of()
+
+    assert kinds(plan) == ["cooldown"] * 3 + ["trunk"]
+    trunk = plan.trials[0]
+    assert isinstance(trunk.trial, Trunk)
+    branch_points = [branch.branch_point for branch in cooldowns(its.trial for its in plan.trials)]
+    assert [stop.samples_seen for stop in trunk.stops] == branch_points == [832, 1664, 3264]
+    assert all(not stop.tasks for stop in trunk.stops)
+
+
+def test_the_cooldown_is_the_fraction_that_was_asked_for_in_whole_batches() -> None:
+    plan = plan_of(schedules=[{"kind": "const-cooldown", "cooldown": 0.5}], samples_seen=[4096])
+
+    assert [its.samples for its in plan.trials] == [2048, 2048]
+
+
+def test_const_reads_the_trunk_that_cooldowns_branch_off() -> None:
+    plan = plan_of(schedules=["const", "const-cooldown"])
+
+    trunk = plan.trials[0]
+    assert kinds(plan).count("trunk") == 1
+    assert {stop.samples_seen for stop in trunk.stops if stop.tasks} == {1024, 2048, 4096}
+    assert len(plan.cells) == 6
+
+
+def test_each_cosine_is_a_trial_of_its_own() -> None:
+    plan = plan_of(schedules=["cosine"])
+
+    assert kinds(plan) == ["cosine"] * 3
+    assert all(isinstance(cell.trial, Cosine) for cell in plan.cells)
+
+
+def test_a_recipe_that_changes_with_length_parts_the_trunks() -> None:
+    plan = plan_of(
+        recipes=[
+            {"samples_seen": "<= 1024", "batch_size": 32, "warmup": "256 samples"},
+            {"batch_size": 64, "warmup": "256 samples"},
+        ]
+    )
+
+    assert kinds(plan).count("trunk") == 2
+
+
+def test_a_list_of_learning_rates_is_a_sweep() -> None:
+    plan = plan_of(
+        schedules=["cosine"],
+        recipes=[{"batch_size": 64, "learning_rate": [1e-3, 2e-3], "warmup": 0}],
+    )
+
+    assert len(plan.cells) == 6
+    assert {cell.trial.recipe.learning_rate for cell in plan.cells} == {1e-3, 2e-3}
+
+
+def test_the_first_recipe_that_matches_wins() -> None:
+    plan = plan_of(
+        schedules=["cosine"],
+        recipes=[
+            {"samples_seen": "> 2K", "batch_size": 128, "warmup": 0},
+            {"batch_size": 64, "warmup": 0},
+        ],
+    )
+
+    batch_sizes = {cell.samples_seen: cell.trial.recipe.batch_size for cell in plan.cells}
+    assert batch_sizes == {1024: 64, 2048: 128, 4096: 128}
+
+
+def test_excluded_cells_are_not_trained() -> None:
+    plan = plan_of(exclude=[{"models": "tiny-a", "samples_seen": "> 1024"}])
+
+    assert [cell.samples_seen for cell in plan.cells] == [1024]
+
+
+def test_a_model_that_one_family_lacks_can_be_excluded_there() -> None:
+    models = {"families": ["clip", "mammut"], "models": ["tiny-a", "ViT-S-32-alt"]}
+
+    with pytest.raises(GridError, match="unknown model of mammut 'ViT-S-32-alt'"):
+        plan_of(**models)
+    plan = plan_of(**models, exclude=[{"families": "mammut", "models": "ViT-S-32-alt"}])
+
+    assert {(cell.family, cell.model) for cell in plan.cells} == {
+        ("clip", "tiny-a"),
+        ("clip", "ViT-S-32-alt"),
+        ("mammut", "tiny-a"),
+    }
+
+
+def test_lengths_are_rounded_to_whole_batches_only_if_the_grid_says_so() -> None:
+    plan = plan_of(samples_seen=[1000], round_to_batch=True)
+
+    assert [cell.samples_seen for cell in plan.cells] == [1024]
+
+
+def test_growing_reordering_or_renaming_a_grid_keeps_the_trials_it_had() -> None:
+    before = {its.trial.id for its in plan_of().trials}
+    grown = {
+        its.trial.id
+        for its in plan_of(
+            study="other", families=["mammut", "clip"], samples_seen=[8192, 4096, 2048, 1024]
+        ).trials
+    }
+
+    assert before < grown
+
+
+def test_warm_up_in_percent_follows_the_length_and_so_parts_the_trunks() -> None:
+    plan = plan_of(recipes=[{"batch_size": 64, "warmup": "25%"}])
+
+    assert [cell.trial.recipe.warmup_samples for cell in plan.cells] == [256, 512, 1024]
+    assert kinds(plan).count("trunk") == 3
+
+
+def test_sharing_a_trunk_saves_what_the_formula_says() -> None:
+    """Lengths D with cooldown fraction f cost (1 - f) max(D) + f sum(D) instead of sum(D)."""
+    plan = plan_of(
+        samples_seen=[6400, 12800], schedules=[{"kind": "const-cooldown", "cooldown": 0.2}]
+    )
+
+    assert cost(plan.trials).samples == 0.8 * 12800 + 0.2 * 19200
+    assert shared(plan).saved == pytest.approx(1 - 14080 / 19200)

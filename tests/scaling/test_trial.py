@@ -1,0 +1,62 @@
+import dataclasses
+import json
+
+import pytest
+
+from scaling.trial import Cooldown, Cosine, Data, Recipe, Trial, Trunk, trial_from_identity
+
+RECIPE = Recipe(batch_size=64, learning_rate=1e-3, warmup_samples=640)
+DATA = Data(kind="shapes", options={"caption_noise": 0.1})
+COOLDOWN = Cooldown(
+    family="clip",
+    model="tiny-b",
+    data=DATA,
+    recipe=RECIPE,
+    branch_point=6400,
+    samples_seen=8192,
+)
+TRIALS: list[Trial] = [
+    COOLDOWN,
+    COOLDOWN.trunk,
+    Cosine(family="clip", model="tiny-b", data=DATA, recipe=RECIPE, samples_seen=8192),
+]
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.kind)
+def test_a_trial_comes_back_from_its_identity_through_json(trial: Trial) -> None:
+    again = trial_from_identity(json.loads(json.dumps(trial.identity())))
+
+    assert again == trial
+    assert again.id == trial.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"family": "mammut"},
+        {"model": "tiny-c"},
+        {"seed": 1},
+        {"data": Data(kind="shapes", options={"caption_noise": 0.2})},
+        {"recipe": dataclasses.replace(RECIPE, weight_decay=0.1)},
+        {"branch_point": 6464},
+        {"samples_seen": 8256},
+        {"shape": "1-sqrt"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_field_that_changes_the_result_changes_the_identity(
+    change: dict[str, object],
+) -> None:
+    assert dataclasses.replace(COOLDOWN, **change).id != COOLDOWN.id
+
+
+def test_a_field_at_its_default_does_not_enter_the_identity() -> None:
+    """Otherwise adding a field to `Recipe` would orphan every trial that was ever trained."""
+    assert set(COOLDOWN.identity()["recipe"]) == {"batch_size", "learning_rate", "warmup_samples"}
+
+
+def test_cooldowns_of_one_row_share_their_trunk() -> None:
+    longer = dataclasses.replace(COOLDOWN, branch_point=12_800, samples_seen=16_384)
+
+    assert longer.trunk.id == COOLDOWN.trunk.id
+    assert isinstance(longer.trunk, Trunk)
