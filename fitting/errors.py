@@ -1,4 +1,4 @@
-"""The one exception of this package, and the array type that every module shares."""
+"""What every module shares: the one exception, the array types, how a compute is written."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ class FitError(ValueError):
 
     A result that exists but is doubtful is no error: it carries a `FitStatus`.
     """
+
+
+def gflops_text(value: float) -> str:
+    """A compute to two digits: 7.0e10."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"

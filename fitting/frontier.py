@@ -73,7 +73,7 @@ def held_out_frontier(gflops: Floats, error: Floats, max_compute: float) -> Fron
     """
     best = frontier("pareto", gflops, error)
     beyond = best.gflops > max_compute
-    beaten = int(np.sum(gflops > max_compute) - np.sum(beyond))
+    beaten = int(np.sum(gflops > max_compute)) - int(np.sum(beyond))
     left_out = {BEATEN: beaten} if beaten else {}
     return Frontier(best.gflops[beyond], best.error[beyond], best.index[beyond], left_out)
 
@@ -134,12 +134,13 @@ def _published_between(
     low: float, high: float, gflops: Floats, error: Floats, held: Masks
 ) -> Masks:
     """`published` for resamples that share their smallest and largest compute."""
-    edges = np.geomspace(low, high, max(int(np.log2(high / 1500)), 0)) if high > low else []
-    if len(edges) < 2:
+    count = int(np.log2(max(high / 1500, 1.0)))
+    if count < 2 or high <= low:
         raise FitError(
             f"the published frontier needs two bin edges, that is a largest compute of at least "
             f"6000 GFLOPs and two different computes; these cells span {low:g} to {high:g}"
         )
+    edges = np.geomspace(low, high, count)
     # The last edge opens a bin of its own, which only the most expensive cells fall into.
     number = np.searchsorted(edges, gflops, side="right")
     order = np.lexsort((-gflops, error, number))
@@ -154,7 +155,7 @@ def _published_between(
 def _first_of_each_bin(number: Integers, held: Masks) -> Masks:
     """The first held cell of each bin, (b, m); cells are sorted by bin number."""
     first = np.zeros_like(held)
-    starts = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+    starts = np.flatnonzero(np.diff(number, prepend=-np.inf))
     for start, stop in zip(starts, [*starts[1:], len(number)], strict=True):
         here = held[:, start:stop]
         rows = np.flatnonzero(here.any(axis=1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from fitting.errors import FitError
+from fitting.errors import FitError, gflops_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +134,8 @@ class SaturatingPowerLaw(Law):
     def nodes(self, x: Floats, per_axis: int) -> Floats:
         """See `Law.nodes`."""
         ln_b = np.linspace(np.log(x.min()) - self.BELOW_SMALLEST, np.log(x.max()), per_axis)
-        ln_alpha = np.linspace(*np.log(self.ALPHA_RANGE), per_axis)
+        lowest, highest = self.ALPHA_RANGE
+        ln_alpha = np.linspace(np.log(lowest), np.log(highest), per_axis)
         return np.stack(np.meshgrid(ln_b, ln_alpha, indexing="ij"), axis=-1).reshape(-1, 2)
 
     def columns(self, nodes: Floats, x: Floats) -> tuple[Floats, ...]:
@@ -167,11 +168,9 @@ class SaturatingPowerLaw(Law):
 
     def describe(self, parameters: Mapping[str, float]) -> str:
         """See `Law.describe`."""
-        b = np.exp(parameters["lnB"])
-        return (
-            f"{parameters['A']:.3g} (C + {b:.2g})^-{parameters['alpha']:.3f}"
-            f" + {parameters['E']:.3f}"
-        )
+        factor, b = parameters["A"], gflops_text(np.exp(parameters["lnB"]))
+        shown = f"{factor:#.3g}".rstrip(".") if 0.01 <= factor < 1000 else gflops_text(factor)
+        return f"{shown} (C + {b})^-{parameters['alpha']:.3f} + {parameters['E']:.3f}"
 
 
 LAWS: dict[str, Law] = {law.name: law for law in (SaturatingPowerLaw(),)}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaling.errors import ScalingError, StoreError, unknown
+from scaling.errors import ScalingError, unknown
 from scaling.evals import MAIN_METRICS, lower_is_better
 from scaling.store import Store
 
@@ -34,27 +34,31 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
     """
     import pandas as pd
 
+    metric = None if selection.metric == "all" else selection.metric
     with Store.read(db) as store:
-        table = pd.DataFrame(store.points(study=selection.study))
         thresholds = {
             study.name: study.held_out_above_gflops
             for study in store.studies()
             if study.held_out_above_gflops is not None
         }
-        studies = [study.name for study in store.studies()]
-    if selection.study is not None and selection.study not in studies:
-        raise ScalingError(f"{db}: {unknown('study', selection.study, studies)}")
-    if table.empty:
-        raise StoreError(f"{db} has no measurement yet; `scaling run GRID` makes some")
-    for column in ("dataset", "schedule", "task"):
-        wanted = getattr(selection, column)
-        if wanted is not None:
-            _require(db, column, [wanted], table[column])
-            table = table[table[column] == wanted]
+        rows = store.points(
+            study=selection.study,
+            dataset=selection.dataset,
+            schedule=selection.schedule,
+            task=selection.task,
+            metric=metric,
+        )
+    table = pd.DataFrame(rows)
     if selection.families is not None:
-        _require(db, "family", selection.families, table["family"])
+        known = sorted(table["family"].unique()) if rows else []
+        for family in selection.families:
+            if family not in known:
+                raise ScalingError(f"{db}: {unknown('family', family, known)}")
         table = table[table["family"].isin(selection.families)]
-    table = _only_metric(db, table, selection.metric)
+    if table.empty:
+        raise ScalingError(f"{db}: nothing was measured of what was selected")
+    if selection.metric is None and (main := table["metric"].isin(MAIN_METRICS)).any():
+        table = table[main]
     table = table[table["gflops_per_sample"].notna()]
     losses = table["metric"].map(lower_is_better).astype(bool)
     points = table.assign(
@@ -62,22 +66,3 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
         error=table["value"].where(losses, 1 - table["value"]),
     )
     return points.drop(columns=["gflops_per_sample", "value"]).reset_index(drop=True), thresholds
-
-
-def _only_metric(db: Path, table: "pd.DataFrame", metric: str | None) -> "pd.DataFrame":
-    if metric == "all":
-        return table
-    if metric is not None:
-        _require(db, "metric", [metric], table["metric"])
-        return table[table["metric"] == metric]
-    main = table["metric"].isin(MAIN_METRICS)
-    return table[main] if main.any() else table
-
-
-def _require(
-    db: Path, column: str, wanted: "list[str] | tuple[str, ...]", there: "pd.Series[str]"
-) -> None:
-    known = sorted(there.unique())
-    for name in wanted:
-        if name not in known:
-            raise ScalingError(f"{db}: {unknown(column, name, known)} among what was selected")

@@ -27,6 +27,9 @@ def run(
         str | None,
         typer.Option(help="A running Ray cluster: 'auto' or host:port (default: a local one)."),
     ] = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Give trials that failed another chance.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -43,7 +46,7 @@ def run(
 
         show(plan, trials=True)
         return
-    from scaling.orchestrator import Display, run_plan
+    from scaling.orchestrator import LocalExecutor, RayExecutor, display, run_plan
     from scaling.store import Store
 
     with Store(db) as store:
@@ -51,10 +54,11 @@ def run(
             plan,
             store,
             checkpoints=checkpoints or db.parent / "checkpoints",
-            slots=slots,
-            executor=executor,
-            address=address,
-            show=Display(),
+            executor=LocalExecutor()
+            if executor == "local"
+            else RayExecutor(slots=slots, address=address),
+            show=display(),
+            retry=retry,
         )
     if as_json:
         import dataclasses

@@ -1,7 +1,8 @@
 """Evaluation tasks, one file each.
 
 A module here, `scaling/evals/TASK.py`, registers the task by holding a `TASK` object that
-satisfies `Task`. Evaluation data is fixed: it depends neither on the trial nor on its training set.
+satisfies `Task`. Evaluation data is fixed: it depends neither on the trial nor on its training
+set.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
 """Images to network inputs: from bytes to normalised floats."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,15 @@ def to_inputs(images: "NDArray[np.uint8]", on: "device") -> "Tensor":
     if on.type == "cuda":
         # A page-locked copy lets the transfer overlap with what the device is computing.
         pixels = pixels.pin_memory().to(on, non_blocking=True)
+    scale, shift = _affine(on)
+    return torch.addcmul(shift, pixels.float(), scale).permute(0, 3, 1, 2).contiguous()
+
+
+@cache
+def _affine(on: "device") -> "tuple[Tensor, Tensor]":
+    """Factor and offset per channel that turn bytes into normalised floats."""
+    import torch
+
     scale = torch.tensor([1 / (255 * std) for std in STD], device=on)
     shift = torch.tensor([-mean / std for mean, std in zip(MEAN, STD, strict=True)], device=on)
-    return torch.addcmul(shift, pixels.float(), scale).permute(0, 3, 1, 2).contiguous()
+    return scale, shift

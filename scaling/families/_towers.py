@@ -7,7 +7,7 @@ train on a laptop's CPU, over a factor of 70 in compute.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from scaling.datasets._shapes.words import VOCABULARY
 
@@ -60,14 +60,14 @@ class ModelConfig:
         return range(0, self.text_layers, self.cross_attention_every)
 
 
-_VISION = {
+_VISION: dict[str, dict[str, Any]] = {
     "S": {"vision_width": 384, "vision_layers": 12},
     "M": {"vision_width": 512, "vision_layers": 12},
     "B": {"vision_width": 768, "vision_layers": 12},
     "L": {"vision_width": 1024, "vision_layers": 24},
     "H": {"vision_width": 1280, "vision_layers": 32, "vision_head_width": 80},
 }
-_TEXT = {
+_TEXT: dict[str, dict[str, Any]] = {
     "S": {"text_width": 384, "text_heads": 6, "text_layers": 12, "embed_dim": 384},
     "S-alt": {"text_width": 256, "text_heads": 4, "text_layers": 10, "embed_dim": 256},
     "M": {"text_width": 512, "text_heads": 8, "text_layers": 12, "embed_dim": 512},

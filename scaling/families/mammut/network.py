@@ -84,7 +84,7 @@ class _ImageTower(VisionTransformer):  # type: ignore[misc]  # open_clip is not 
 
 
 class _AttentionBlock(ResidualAttentionBlock):  # type: ignore[misc]
-    """A self-attention block without its MLP: the one of the cross-attention that follows serves."""
+    """Self-attention without an MLP; that of the cross-attention block that follows serves."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__(width, heads)

@@ -5,7 +5,7 @@ import pytest
 from scaling.cost import cost, shared
 from scaling.errors import GridError
 from scaling.grid import expand, parse_grid
-from scaling.plan import Plan
+from scaling.plan import Plan, cooldowns
 from scaling.trial import Cosine, Trunk
 
 BASE: dict[str, Any] = {

@@ -1,0 +1,59 @@
+"""Encoded pictures to square RGB arrays, cropped as open_clip crops them."""
+
+import io
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Crop = Literal["random", "center"]
+
+_SCALE = (0.9, 1.0)
+"""Share of the area that a random crop keeps (open_clip's default augmentation)."""
+_LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
+_ATTEMPTS = 10
+
+
+def decode(encoded: bytes) -> Image.Image:
+    """The picture in RGB; raises `OSError`, `ValueError` or `SyntaxError` if it is broken."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        return image.convert("RGB")
+
+
+def center_crop(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """open_clip's evaluation transform: shorter side to `size`, then the middle (S, S, 3)."""
+    width, height = image.size
+    shorter = min(width, height)
+    scaled = (int(size * width / shorter), int(size * height / shorter))
+    if scaled != image.size:
+        image = image.resize(scaled, Image.Resampling.BICUBIC)
+    left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    return np.asarray(image.crop((left, top, left + size, top + size)))
+
+
+def random_crop(
+    image: Image.Image, size: int, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """open_clip's training transform: torchvision's RandomResizedCrop of 90 to 100 % (S, S, 3)."""
+    left, top, width, height = _random_box(*image.size, generator)
+    box = (left, top, left + width, top + height)
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+
+
+def _random_box(
+    width: int, height: int, generator: np.random.Generator
+) -> tuple[int, int, int, int]:
+    """Left, top, width and height, as torchvision draws them; the middle if none fits."""
+    for _ in range(_ATTEMPTS):
+        area = width * height * generator.uniform(*_SCALE)
+        ratio = math.exp(generator.uniform(*_LOG_RATIO))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = generator.integers(width - w + 1), generator.integers(height - h + 1)
+            return int(left), int(top), w, h
+    narrowest, widest = (math.exp(bound) for bound in _LOG_RATIO)
+    w = min(width, round(height * widest))
+    h = min(height, round(width / narrowest))
+    return (width - w) // 2, (height - h) // 2, w, h

@@ -1,0 +1,1 @@
+"""Parts of the embedded dataset: words, scenes, pictures, captions, held-out sets."""

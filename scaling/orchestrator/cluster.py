@@ -1,0 +1,88 @@
+"""Ray, quietly: a cluster of this machine for as long as a run lasts, or one that stands."""
+
+import os
+from pathlib import Path
+
+from scaling.errors import ResourceError
+from scaling.orchestrator import processes
+from scaling.orchestrator.capacity import Node
+
+_OBJECT_STORE_BYTES = 80 * 2**20
+"""About the least that Ray takes: what goes through it are small messages; weights are files."""
+
+_SECONDS_TO_STOP = 10.0
+
+
+class Cluster:
+    """Connects to Ray when `start` is called, and leaves nothing behind after `stop`."""
+
+    def __init__(self, address: str | None) -> None:
+        """`address` is 'auto' or 'host:port' of a cluster; None is one of our own."""
+        self._address = address
+        self._is_ours = False
+
+    def start(self) -> list[Node]:
+        """Connect, and say what the nodes have; raises `ResourceError` if nobody answers."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        _use_token(self._address)
+        import ray
+
+        if not ray.is_initialized():
+            self._is_ours = True
+            self._connect()
+        return [
+            Node(
+                id=node["NodeID"],
+                cpus=node["Resources"].get("CPU", 0),
+                gpus=[1.0] * int(node["Resources"].get("GPU", 0)),
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+
+    def stop(self) -> None:
+        """Disconnect, and end every process that `start` began."""
+        if not self._is_ours:
+            return
+        import ray
+
+        self._is_ours = False
+        started = processes.descendants(os.getpid())
+        ray.shutdown()
+        if self._address is None:
+            processes.kill(processes.await_end(started, _SECONDS_TO_STOP))
+
+    def _connect(self) -> None:
+        import ray
+        import ray._private.worker
+
+        # What workers print, and what Ray says about those that died, would go to our stdout,
+        # which is for results. The flag is the one that Ray's debugger uses for this.
+        ray._private.worker._worker_logs_enabled = False
+        quiet = {"log_to_driver": False, "logging_level": "error"}
+        if self._address is None:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **quiet,
+            )
+            return
+        try:
+            ray.init(address=self._address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            self._is_ours = False
+            raise ResourceError(
+                f"no Ray cluster answers at {self._address!r}: {error}; `ray start --head` starts "
+                "one, and every machine of it needs the same ~/.ray/auth_token"
+            ) from error
+
+
+def _use_token(address: str | None) -> None:
+    """Let an explicit address use the token of this machine, as 'auto' does.
+
+    Ray 2.60 asks for a token by default and only finds it by itself for 'auto'
+    (ray/_private/worker.py, `init`).
+    """
+    if address not in (None, "auto") and (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -1,0 +1,152 @@
+"""What a run says while it goes on, all of it to stderr: stdout is for results."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Protocol, TextIO
+
+from scaling.orchestrator.tally import Tally, Task
+from scaling.store import Failure, TrialState
+from scaling.trial import Event, Measurement
+from scaling.units import format_count, format_seconds
+
+
+class Display(Protocol):
+    """Told what happens, by the run loop, in the order in which it happens."""
+
+    def begin(self, tasks: Sequence[Task], done: int, failed: Mapping[str, Failure]) -> None:
+        """`tasks` are left, `done` trials were complete before, `failed` ones stay as they are."""
+        ...
+
+    def ready(self, slots: int) -> None:
+        """The executor is up: so many attempts at once."""
+        ...
+
+    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
+        """A trial is in another state; `note` is a failure's reason, or says what comes next."""
+        ...
+
+    def events(self, events: Sequence[Event]) -> None:
+        """An attempt has found these; what is not progress is recorded already."""
+        ...
+
+    def tick(self) -> None:
+        """Nothing happened for a moment."""
+        ...
+
+    def close(self) -> None:
+        """The run is over, well or not."""
+        ...
+
+
+def display() -> Display:
+    """A live view on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        from scaling.orchestrator.live import Live
+
+        return Live()
+    return Lines(sys.stderr)
+
+
+class Several:
+    """Tells everything to several displays."""
+
+    def __init__(self, *displays: Display) -> None:
+        """In this order."""
+        self._displays = displays
+
+    def begin(self, tasks: Sequence[Task], done: int, failed: Mapping[str, Failure]) -> None:
+        """See `Display.begin`."""
+        for display in self._displays:
+            display.begin(tasks, done, failed)
+
+    def ready(self, slots: int) -> None:
+        """See `Display.ready`."""
+        for display in self._displays:
+            display.ready(slots)
+
+    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
+        """See `Display.state`."""
+        for display in self._displays:
+            display.state(trial_id, state, note)
+
+    def events(self, events: Sequence[Event]) -> None:
+        """See `Display.events`."""
+        for display in self._displays:
+            display.events(events)
+
+    def tick(self) -> None:
+        """See `Display.tick`."""
+        for display in self._displays:
+            display.tick()
+
+    def close(self) -> None:
+        """See `Display.close`."""
+        for display in self._displays:
+            display.close()
+
+
+class Lines:
+    """One line a trial event, with the time: for logs and for pipes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`."""
+        self._stream = stream
+        self._tally = Tally([], 0)
+
+    def begin(self, tasks: Sequence[Task], done: int, failed: Mapping[str, Failure]) -> None:
+        """See `Display.begin`."""
+        self._tally = Tally(tasks, done)
+        if tasks:
+            before = f", {done} are complete" if done else ""
+            self._say(f"{len(tasks)} trials to do{before}; starting")
+        for trial_id, failure in failed.items():
+            self._say(f"{trial_id} {failure.kind} in an earlier run: {failure.text}")
+
+    def ready(self, slots: int) -> None:
+        """See `Display.ready`."""
+        self._tally.slots = slots
+        self._say(f"{slots} {'trial' if slots == 1 else 'trials'} at once")
+
+    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
+        """See `Display.state`."""
+        self._tally.state(trial_id, state, note)
+        words = [trial_id, str(state)]
+        if note:
+            words.append(f"({note})" if state is TrialState.RUNNING else f": {note}")
+        self._say(" ".join(words).replace(" : ", ": ") + self._how_far(state))
+
+    def events(self, events: Sequence[Event]) -> None:
+        """See `Display.events`."""
+        self._tally.events(events)
+        for line in measured(events):
+            self._say(line)
+
+    def tick(self) -> None:
+        """See `Display.tick`."""
+
+    def close(self) -> None:
+        """See `Display.close`."""
+        self._stream.flush()
+
+    def _how_far(self, state: TrialState) -> str:
+        if state is not TrialState.COMPLETE:
+            return ""
+        left = self._tally.seconds_left()
+        time_left = f", about {format_seconds(left)} left" if left else ""
+        return f" ({self._tally.finished} of {len(self._tally.tasks)}{time_left})"
+
+    def _say(self, line: str) -> None:
+        self._stream.write(f"{datetime.now():%H:%M:%S} {line}\n")
+        self._stream.flush()
+
+
+def measured(events: Sequence[Event]) -> Iterator[str]:
+    """A line for each task that was measured, with all of its metrics."""
+    found = [event for event in events if isinstance(event, Measurement)]
+    for (trial_id, samples_seen, task), metrics in groupby(
+        found, key=lambda event: (event.trial_id, event.samples_seen, event.task)
+    ):
+        values = ", ".join(f"{event.metric} {event.value:.4g}" for event in metrics)
+        yield f"{trial_id} at {format_count(samples_seen)}: {task} {values}"

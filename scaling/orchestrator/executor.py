@@ -1,0 +1,73 @@
+"""What the run loop needs of whatever executes attempts: slots, and messages from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from scaling.errors import ResourceError
+from scaling.orchestrator.worker import Message
+from scaling.plan import PlannedTrial, Resources
+from scaling.trial import Work
+
+
+@dataclass(frozen=True)
+class Died:
+    """The process of an attempt is gone; nobody said why but the system."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """An attempt ended by itself, after all of its messages."""
+
+
+class Slot(Protocol):
+    """A place where one attempt at a time is made."""
+
+    def start(self, work: Work, log: Path) -> None:
+        """Begin an attempt; its messages come from `Executor.wait`."""
+        ...
+
+
+class Executor(Protocol):
+    """Makes attempts, several at once if it can. Nothing of it runs before `prepare`."""
+
+    def prepare(self, trials: Sequence[PlannedTrial]) -> int:
+        """Get ready, and say how many attempts can be made at once.
+
+        Raises `ResourceError` if one of `trials` could never run.
+        """
+        ...
+
+    def free(self, resources: Resources) -> Slot | None:
+        """A slot for a trial that needs `resources`, or None while there is no room for it."""
+        ...
+
+    def wait(self, seconds: float) -> list[tuple[Slot, Message | Died | Done]]:
+        """What has come from slots that work, after at most about `seconds`.
+
+        A slot whose attempt ended in anything but `Done` is not used again.
+        """
+        ...
+
+    def drop(self, slot: Slot) -> None:
+        """End what `slot` is doing, at once."""
+        ...
+
+    def stop(self) -> None:
+        """End everything at once; no process of the executor is alive afterwards."""
+        ...
+
+
+def check_single_gpu(trials: Sequence[PlannedTrial]) -> None:
+    """Raise `ResourceError` for trials on several GPUs, which no executor offers."""
+    large = [planned for planned in trials if planned.resources.gpus > 1]
+    if large:
+        models = sorted({planned.trial.model for planned in large})
+        raise ResourceError(
+            f"{len(large)} trials ({', '.join(models)}) ask for {large[0].resources.gpus:g} GPUs "
+            "each; a trial trains on one GPU or a fraction of one: write 'resources: "
+            f"{{{models[0]}: {{gpus: 1}}}}'"
+        )

@@ -1,0 +1,79 @@
+"""The folder of all checkpoints: `ROOT/TRIAL/` with checkpoints, journals and logs of attempts.
+
+The store keeps paths relative to the root, which may move; workers get absolute ones.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from scaling.orchestrator.worker import without_torn_task
+from scaling.train import read_journal
+from scaling.train.journal import Result
+from scaling.trial import Checkpoint, Event
+
+
+class Files:
+    """The files of trials below one root."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is made by the first trial that needs it."""
+        self.root = root.absolute()
+
+    def directory(self, trial_id: str) -> Path:
+        """Where a trial's checkpoints and journals go."""
+        return self.root / trial_id
+
+    def log(self, trial_id: str, attempt: int) -> Path:
+        """Where the traceback of a failed attempt goes, and what the trainer logs."""
+        return self.directory(trial_id) / f"attempt-{attempt}.log"
+
+    def present(self, checkpoints: Iterable[Checkpoint]) -> tuple[Checkpoint, ...]:
+        """Those of the store's `checkpoints` whose files are there, with absolute paths."""
+        absolute = (replace(c, path=self.root / c.path) for c in checkpoints)
+        return tuple(checkpoint for checkpoint in absolute if _is_there(checkpoint))
+
+    def relative(self, events: Iterable[Event]) -> tuple[Event, ...]:
+        """`events` as the store records them: paths relative to the root."""
+        return tuple(
+            replace(event, path=event.path.relative_to(self.root))
+            if isinstance(event, Checkpoint)
+            else event
+            for event in events
+        )
+
+    def journal(self, trial_id: str, attempt: int) -> tuple[Event, ...]:
+        """What an attempt that ended early had found, as the store records it.
+
+        Without checkpoints whose file is gone, and without a task that may lack some metrics.
+        """
+        directory = self.directory(trial_id)
+        results = [
+            # The folder may have moved since the line was written.
+            replace(result, path=directory / result.path.name)
+            if isinstance(result, Checkpoint)
+            else result
+            for result in _journaled(directory, attempt)
+        ]
+        return self.relative(
+            result
+            for result in without_torn_task(results)
+            if not isinstance(result, Checkpoint) or _is_there(result)
+        )
+
+
+def _journaled(directory: Path, attempt: int) -> list[Result]:
+    """The results of the latest attempt, which are the last ones of all attempts."""
+    try:
+        whole_lines = (directory / f"journal-{attempt}.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return []
+    return read_journal(directory)[-whole_lines:] if whole_lines else []
+
+
+def _is_there(checkpoint: Checkpoint) -> bool:
+    """Whether the file is there, whole as far as its size tells; the trainer checks its digest."""
+    try:
+        return checkpoint.path.stat().st_size == checkpoint.bytes
+    except OSError:
+        return False

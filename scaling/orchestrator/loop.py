@@ -1,0 +1,239 @@
+"""The run loop: one process decides, records and shows; slots only make attempts."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scaling.orchestrator.display import Display
+from scaling.orchestrator.executor import Died, Done, Executor, Slot
+from scaling.orchestrator.files import Files
+from scaling.orchestrator.queue import Queue
+from scaling.orchestrator.remaining import Remaining, remaining
+from scaling.orchestrator.settling import left_behind, settle
+from scaling.orchestrator.stopping import StopRequest
+from scaling.orchestrator.survey import Survey, blocked_by
+from scaling.orchestrator.worker import Batch, Crash, Hello, Message
+from scaling.plan import Plan, PlannedTrial, Resources
+from scaling.store import (
+    Ending,
+    Failure,
+    FailureKind,
+    RefusedError,
+    Store,
+    TrialState,
+    Worker,
+)
+from scaling.trial import Checkpoint, Event, Measurement, Progress, Work
+
+DEATHS_IN_A_ROW = 3
+"""How often a trial is tried again after its worker died without any progress."""
+
+_BACKOFF_SECONDS = 1.0
+"""Before the first such try; doubled with each."""
+
+_SECONDS_PER_ROUND = 0.5
+"""How long a request to stop may go unnoticed."""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What a busy slot does."""
+
+    planned: PlannedTrial
+    number: int
+
+    @property
+    def trial_id(self) -> str:
+        return self.planned.trial.id
+
+
+class Loop:
+    """Starts what is ready, records what comes, until nothing is left or somebody says stop."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        found: Survey,
+        *,
+        store: Store,
+        files: Files,
+        executor: Executor,
+        show: Display,
+    ) -> None:
+        """Nothing starts yet; `executor` is prepared."""
+        self._queue = Queue(plan, found)
+        self._branch_points = found.branch_points
+        self._store = store
+        self._files = files
+        self._executor = executor
+        self._show = show
+        self._running: dict[Slot, _Attempt] = {}
+        self._deaths: defaultdict[str, int] = defaultdict(int)
+        self.done = 0
+        self.failed: dict[str, Failure] = {}
+        self.blocked: dict[str, Failure] = {}
+        self.measurements = 0
+
+    def run(self, stop: StopRequest) -> None:
+        """Go on until all that can be done is done, or `stop` is made."""
+        while not stop.is_made and (self._running or self._queue.trial_ids):
+            self._start_what_fits()
+            for slot, message in self._executor.wait(_SECONDS_PER_ROUND):
+                self._handle(slot, message)
+            self._show.tick()
+
+    def interrupt(self) -> list[str]:
+        """After the executor stopped: close what went on; the trials that are not finished."""
+        attempts = list(self._running.values())
+        self._running.clear()
+        for attempt in attempts:
+            events = left_behind(self._files, attempt.trial_id, attempt.number)
+            self._close(attempt, Ending("interrupted", TrialState.PENDING), events, "stopped")
+        return [*(attempt.trial_id for attempt in attempts), *self._queue.trial_ids]
+
+    def _start_what_fits(self) -> None:
+        full: set[Resources] = set()
+        for planned in self._queue:
+            if planned.resources in full:
+                continue
+            slot = self._executor.free(planned.resources)
+            if slot is None:
+                full.add(planned.resources)
+            else:
+                self._start(planned, slot)
+
+    def _start(self, planned: PlannedTrial, slot: Slot) -> None:
+        trial_id = planned.trial.id
+        self._queue.remove(trial_id)
+        attempt = _Attempt(planned, self._store.start_attempt(trial_id))
+        self._running[slot] = attempt
+        self._show.state(trial_id, TrialState.RUNNING, f"attempt {attempt.number}")
+        slot.start(self._work(attempt), self._files.log(trial_id, attempt.number))
+
+    def _work(self, attempt: _Attempt) -> Work:
+        """What is left to do now: earlier attempts and the trunk have added to the store."""
+        planned, trial_id = attempt.planned, attempt.trial_id
+        own, left = self._left(planned)
+        inherited: tuple[Checkpoint, ...] = ()
+        if planned.branch:
+            trunk_id, branch_point = planned.branch
+            of_trunk = self._files.present(self._store.checkpoints(trunk_id))
+            inherited = tuple(c for c in of_trunk if c.samples_seen == branch_point)
+        return Work(
+            trial=planned.trial,
+            stops=left.stops,
+            checkpoints=(*inherited, *own),
+            directory=self._files.directory(trial_id),
+            attempt=attempt.number,
+        )
+
+    def _left(self, planned: PlannedTrial) -> tuple[tuple[Checkpoint, ...], Remaining]:
+        """A trial's own checkpoints, and what is left of it, by the store as it is now."""
+        trial_id = planned.trial.id
+        there = self._store.recorded([trial_id])[trial_id]
+        own = self._files.present(there.checkpoints)
+        branch_points = self._branch_points.get(trial_id, ())
+        return own, remaining(planned, there.measured, own, branch_points)
+
+    def _handle(self, slot: Slot, message: Message | Died | Done) -> None:
+        attempt = self._running[slot]
+        match message:
+            case Hello():
+                worker = Worker(host=message.host, pid=message.pid, versions=message.versions)
+                self._store.set_worker(attempt.trial_id, attempt.number, worker)
+            case Batch():
+                self._record(slot, attempt, message.events)
+            case Done():
+                del self._running[slot]
+                self._complete(attempt)
+            case Crash():
+                del self._running[slot]
+                diverged = message.kind == "diverged"
+                self._close(
+                    attempt,
+                    Ending(
+                        "diverged" if diverged else "failed",
+                        TrialState.DIVERGED if diverged else TrialState.FAILED,
+                        Failure(FailureKind(message.kind), message.text),
+                    ),
+                )
+            case Died():
+                del self._running[slot]
+                self._try_again(attempt, message)
+
+    def _record(self, slot: Slot, attempt: _Attempt, events: tuple[Event, ...]) -> None:
+        try:
+            if any(not isinstance(event, Progress) for event in events):
+                self.measurements += self._store.record(
+                    attempt.trial_id, attempt.number, self._files.relative(events)
+                )
+        except RefusedError as error:
+            del self._running[slot]
+            self._executor.drop(slot)
+            self._close(attempt, _failed(FailureKind.REFUSED, str(error)))
+        else:
+            self._tell(events)
+
+    def _complete(self, attempt: _Attempt) -> None:
+        _, left = self._left(attempt.planned)
+        if left.stops:
+            missing = ", ".join(f"{stop.samples_seen:,}" for stop in left.stops)
+            text = f"the trainer ended without error, but not everything is there at {missing}"
+            self._close(attempt, _failed(FailureKind.BUG, text))
+        else:
+            self.done += 1
+            self._close(attempt, Ending("done", TrialState.COMPLETE))
+
+    def _try_again(self, attempt: _Attempt, death: Died) -> None:
+        """Go on from the last checkpoint, unless worker after worker dies without progress."""
+        trial_id = attempt.trial_id
+        log = self._files.log(trial_id, attempt.number)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(death.text + "\n")
+        events = left_behind(self._files, trial_id, attempt.number)
+        progress = any(isinstance(event, Checkpoint | Measurement) for event in events)
+        self._deaths[trial_id] = deaths = 1 if progress else self._deaths[trial_id] + 1
+        if deaths > DEATHS_IN_A_ROW:
+            text = f"{deaths} workers died in a row without any progress (see {log})"
+            self._close(attempt, _failed(FailureKind.INFRA, text, outcome="died"), events)
+            return
+        delay = _BACKOFF_SECONDS * 2 ** (deaths - 1)
+        note = f"its worker died; again in {delay:g} s (see {log})"
+        if self._close(attempt, Ending("died", TrialState.PENDING), events, note):
+            self._queue.add(trial_id, delay=delay)
+
+    def _close(
+        self, attempt: _Attempt, ending: Ending, events: Iterable[Event] = (), note: str = ""
+    ) -> bool:
+        """Close an attempt with what it left behind; whether its trial did not fail."""
+        trial_id, events = attempt.trial_id, tuple(events)
+        ending, new = settle(self._store, trial_id, attempt.number, ending, events)
+        self.measurements += new
+        self._tell(events)
+        failure = ending.failure
+        self._show.state(trial_id, ending.state, failure.text if failure else note)
+        if failure:
+            self._give_up(trial_id, failure)
+        return failure is None
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """Show what is recorded, and let start what waited for it."""
+        self._show.events(events)
+        for event in events:
+            if isinstance(event, Checkpoint):
+                self._queue.release(event.trial_id, event.samples_seen)
+
+    def _give_up(self, trial_id: str, failure: Failure) -> None:
+        """Block what waits for a trial that failed."""
+        self.failed[trial_id] = failure
+        blocked = blocked_by(trial_id, failure)
+        cooldowns = self._queue.give_up(trial_id)
+        self._store.set_states(cooldowns, TrialState.BLOCKED, blocked)
+        for cooldown in cooldowns:
+            self.blocked[cooldown] = blocked
+            self._show.state(cooldown, TrialState.BLOCKED, blocked.text)
+
+
+def _failed(kind: FailureKind, text: str, outcome: str = "failed") -> Ending:
+    return Ending(outcome, TrialState.FAILED, Failure(kind, text))

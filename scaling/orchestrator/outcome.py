@@ -1,0 +1,46 @@
+"""What became of a run."""
+
+from dataclasses import dataclass
+
+from scaling.units import format_seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Counts of trials by what became of them; it prints as a sentence."""
+
+    done: int
+    already_done: int
+    failed: int
+    """Diverged ones and those that failed in an earlier run included."""
+    blocked: int
+    interrupted: int
+    """Not finished because the run was stopped."""
+    measurements: int
+    """Recorded by this run."""
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is done, 1 if trials failed, 130 after Ctrl-C."""
+        if self.interrupted:
+            return 130
+        return 1 if self.failed or self.blocked else 0
+
+    def __str__(self) -> str:
+        """For people."""
+        if not (self.done or self.failed or self.blocked or self.interrupted):
+            return f"nothing to do: all {self.already_done} trials are complete"
+        counts = {
+            "done": self.done,
+            "done before": self.already_done,
+            "failed": self.failed,
+            "blocked": self.blocked,
+            "not finished": self.interrupted,
+        }
+        trials = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        sentence = f"trials: {trials}; {self.measurements} measurements recorded in "
+        sentence += format_seconds(self.seconds)
+        if self.interrupted:
+            sentence += "; stopped: run the same command again to go on"
+        return sentence

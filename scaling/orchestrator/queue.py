@@ -1,0 +1,93 @@
+"""The trials that are left, in the order in which they start.
+
+What takes longest from here to its end comes first; a trunk counts with the longest cooldown that
+branches off it. So nothing long is left over for the end, when the other slots are idle.
+"""
+
+import time
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from scaling.orchestrator.remaining import Remaining
+from scaling.orchestrator.survey import Survey
+from scaling.plan import Plan, PlannedTrial
+
+
+class Queue:
+    """What is ready, what waits for a trunk's checkpoint, and what is tried again later."""
+
+    def __init__(self, plan: Plan, survey: Survey) -> None:
+        """Everything that `survey` found left of `plan`."""
+        self._trials = {planned.trial.id: planned for planned in plan.trials}
+        paths = longest_paths(self._trials, survey.left)
+        self._rank = {
+            trial_id: (-paths.get(trial_id, 0.0), position)
+            for position, trial_id in enumerate(self._trials)
+        }
+        self._ready: list[tuple[tuple[float, int], str]] = []
+        self._later: dict[str, float] = {}
+        self._waiting: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+        for trial_id in survey.left:
+            if trial_id in survey.waiting:
+                self._waiting[survey.waiting[trial_id]].append(trial_id)
+            else:
+                self.add(trial_id)
+
+    def __iter__(self) -> Iterator[PlannedTrial]:
+        """What could start now, the most urgent first; `remove` is allowed meanwhile."""
+        now = time.monotonic()
+        for trial_id in [trial_id for trial_id, moment in self._later.items() if moment <= now]:
+            del self._later[trial_id]
+            self.add(trial_id)
+        for _, trial_id in list(self._ready):
+            yield self._trials[trial_id]
+
+    @property
+    def trial_ids(self) -> list[str]:
+        """Everything that has not started, ready or not."""
+        waiting = (trial_id for trial_ids in self._waiting.values() for trial_id in trial_ids)
+        return [*(trial_id for _, trial_id in self._ready), *self._later, *waiting]
+
+    def add(self, trial_id: str, *, delay: float = 0) -> None:
+        """Let a trial start, at the earliest after `delay` seconds."""
+        if delay:
+            self._later[trial_id] = time.monotonic() + delay
+        else:
+            insort(self._ready, (self._rank[trial_id], trial_id))
+
+    def remove(self, trial_id: str) -> None:
+        """Take out a trial that starts."""
+        del self._ready[bisect_left(self._ready, (self._rank[trial_id], trial_id))]
+
+    def release(self, trunk_id: str, samples_seen: int) -> None:
+        """Let the cooldowns start that wait for this checkpoint, which is recorded."""
+        for trial_id in self._waiting.pop((trunk_id, samples_seen), ()):
+            self.add(trial_id)
+
+    def give_up(self, trunk_id: str) -> list[str]:
+        """Take out, and name, the cooldowns that still wait for a trunk that failed."""
+        branches = [branch for branch in self._waiting if branch[0] == trunk_id]
+        return [trial_id for branch in branches for trial_id in self._waiting.pop(branch)]
+
+
+def longest_paths(
+    trials: Mapping[str, PlannedTrial], left: Mapping[str, Remaining]
+) -> dict[str, float]:
+    """Forward GFLOPs from the start of each trial to the last end of anything that needs it."""
+    paths: dict[str, float] = {}
+    cooldowns: defaultdict[str, list[str]] = defaultdict(list)
+    # Cooldowns before the trunks that they add to.
+    for trial_id in sorted(left, key=lambda trial_id: trials[trial_id].branch is None):
+        planned = trials[trial_id]
+        gflops_per_sample = planned.profile.lean_gflops
+        ends = [left[trial_id].samples * gflops_per_sample]
+        for cooldown_id in cooldowns[trial_id]:
+            branch = trials[cooldown_id].branch
+            assert branch
+            trunk_samples = max(0, branch[1] - left[trial_id].start)
+            ends.append(trunk_samples * gflops_per_sample + paths[cooldown_id])
+        paths[trial_id] = max(ends)
+        if planned.branch:
+            cooldowns[planned.branch[0]].append(trial_id)
+    return paths

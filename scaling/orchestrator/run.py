@@ -1,0 +1,111 @@
+"""`run_plan`: from what a plan asks for to what the store has."""
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from scaling.orchestrator.display import Display, Lines, Several
+from scaling.orchestrator.executor import Executor
+from scaling.orchestrator.files import Files
+from scaling.orchestrator.loop import Loop
+from scaling.orchestrator.outcome import Outcome
+from scaling.orchestrator.settling import settle_lost
+from scaling.orchestrator.stopping import StopRequest
+from scaling.orchestrator.survey import Survey, survey
+from scaling.orchestrator.tally import Task
+from scaling.plan import Plan
+from scaling.store import Failure, Recorded, Store, TrialState
+
+
+def run_plan(
+    plan: Plan,
+    store: Store,
+    *,
+    checkpoints: Path,
+    executor: Executor,
+    show: Display,
+    retry: bool = False,
+) -> Outcome:
+    """Train and measure what `plan` asks for and `store` does not have.
+
+    Checkpoints, journals and logs go to `checkpoints/TRIAL/`, and one line a trial event to a log
+    beside the store (`results.log` for `results.db`). The first Ctrl-C or SIGTERM stops cleanly.
+    With `retry`, trials that failed get another chance.
+
+    Raises `ResourceError` before anything starts if a trial could never run. A trial that fails
+    takes no other down.
+    """
+    began = time.monotonic()
+    files = Files(checkpoints)
+    store.record_plan(plan)
+    trial_ids = [planned.trial.id for planned in plan.trials]
+    recorded = store.recorded(trial_ids)
+    lost, measurements = settle_lost(store, files, recorded)
+    recorded |= store.recorded(lost)
+    found = survey(plan, recorded, files, retry=retry)
+    _write_states(store, recorded, found)
+    done, unfinished = 0, 0
+    failed, blocked = dict(found.failed), dict(found.blocked)
+    with store.path.with_suffix(".log").open("a", encoding="utf-8") as log:
+        show = Several(show, Lines(log))
+        show.begin(_tasks(plan, found), len(found.done), {**failed, **blocked})
+        try:
+            if found.left:
+                loop = Loop(plan, found, store=store, files=files, executor=executor, show=show)
+                unfinished = _execute(loop, plan, found, executor, show)
+                done = loop.done
+                measurements += loop.measurements
+                failed |= loop.failed
+                blocked |= loop.blocked
+        finally:
+            show.close()
+    return Outcome(
+        done=done,
+        already_done=len(found.done),
+        failed=len(failed),
+        blocked=len(blocked),
+        interrupted=unfinished,
+        measurements=measurements,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _execute(loop: Loop, plan: Plan, found: Survey, executor: Executor, show: Display) -> int:
+    """Run `loop` on `executor`; how many trials a request to stop left unfinished."""
+    trials = [planned for planned in plan.trials if planned.trial.id in found.left]
+    with StopRequest() as stop:
+        try:
+            show.ready(executor.prepare(trials))
+            stop.catch()
+            loop.run(stop)
+        finally:
+            executor.stop()
+        return len(loop.interrupt()) if stop.is_made else 0
+
+
+def _tasks(plan: Plan, found: Survey) -> list[Task]:
+    tasks = []
+    for planned in plan.trials:
+        left = found.left.get(planned.trial.id)
+        if left is not None:
+            end = left.start + left.samples
+            tasks.append(Task(planned=planned, start=left.start, end=end))
+    return tasks
+
+
+def _write_states(store: Store, recorded: Mapping[str, Recorded], found: Survey) -> None:
+    """Make the states in the store those that the survey found, where they differ."""
+    wanted: defaultdict[tuple[TrialState, Failure | None], list[str]] = defaultdict(list)
+    for trial_id in found.done:
+        wanted[TrialState.COMPLETE, None].append(trial_id)
+    for trial_id in found.left:
+        wanted[TrialState.PENDING, None].append(trial_id)
+    for trial_id, reason in found.blocked.items():
+        wanted[TrialState.BLOCKED, reason].append(trial_id)
+    for (state, failure), trial_ids in wanted.items():
+        changed = [
+            i for i in trial_ids if (recorded[i].state, recorded[i].failure) != (state, failure)
+        ]
+        if changed:
+            store.set_states(changed, state, failure)

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM as a request: the first asks, a second insists."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Whether somebody asked this process to stop while the `with` lasts.
+
+    Signals reach the main thread only; elsewhere (in some notebooks) nothing is caught.
+    """
+
+    def __init__(self) -> None:
+        """Nobody asked yet."""
+        self.is_made = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        """Catch the signals from here on."""
+        self.catch()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave the signals to whoever had them before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def catch(self) -> None:
+        """Catch the signals, again if somebody else took them: `ray.init` does."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                before = signal.signal(number, self._asked)
+                self._before.setdefault(number, before)
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        if self.is_made:
+            raise KeyboardInterrupt
+        self.is_made = True

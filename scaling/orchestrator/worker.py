@@ -1,0 +1,160 @@
+"""An attempt at a trial, in the process that makes it; the driver hears of it through messages.
+
+The same generator runs in a Ray actor and in a plain loop. Free of SQL: workers never see the
+store.
+"""
+
+import importlib
+import logging
+import os
+import platform
+import socket
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from scaling.errors import ScalingError
+from scaling.train import Diverged
+from scaling.trial import CurvePoint, Event, Measurement, Work
+
+TRAINER = "scaling.train:train"
+"""Where the generator stands that trains, as 'module:function'."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The first message of an attempt: the process that makes it."""
+
+    host: str
+    pid: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events in the order in which they were yielded; all metrics of a task, or none."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The last message of an attempt that an exception ended."""
+
+    kind: Literal["bug", "setup", "oom", "diverged"]
+    text: str
+
+
+Message = Hello | Batch | Crash
+
+
+def attempt(trainer: str, work: Work, log: Path) -> Iterator[Message]:
+    """Do `work`, say what comes of it; an exception becomes a `Crash`, its traceback a `log`."""
+    yield Hello(socket.gethostname(), os.getpid(), versions())
+    gathered: list[Event] = []
+    try:
+        with _logging_to(log):
+            for event in _load(trainer)(work):
+                gathered.append(event)
+                # Metrics wait for what follows them, which shows that their task has ended.
+                if not isinstance(event, Measurement | CurvePoint):
+                    yield Batch(tuple(gathered))
+                    gathered.clear()
+        yield Batch(tuple(gathered))
+    except Exception as error:  # noqa: BLE001  # whatever it is, it fails this trial and no other
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        yield Batch(without_torn_task(gathered))
+        yield Crash(_kind(error), f"{_in_words(error)} (traceback: {log})")
+
+
+def without_torn_task(events: Iterable[Event]) -> tuple[Event, ...]:
+    """`events` without the metrics at their end: the task may have had more when it was cut."""
+    whole = list(events)
+    last = whole[-1] if whole else None
+    while whole and isinstance(last, Measurement) and _same_task(whole[-1], last):
+        whole.pop()
+    return tuple(whole)
+
+
+def versions() -> dict[str, str]:
+    """What may change a result, without importing any of it where there is no GPU."""
+    found = {
+        name: _version(package)
+        for name, package in (
+            ("torch", "torch"),
+            ("ray", "ray"),
+            ("open_clip", "open_clip_torch"),
+            ("scaling", "scaling"),
+        )
+    }
+    return {**found, "python": platform.python_version(), "device": _device()}
+
+
+def _same_task(event: Event, other: Measurement) -> bool:
+    return isinstance(event, Measurement) and (
+        (event.samples_seen, event.task) == (other.samples_seen, other.task)
+    )
+
+
+def _load(trainer: str) -> Callable[[Work], Iterator[Event]]:
+    module, _, function = trainer.partition(":")
+    loaded: Callable[[Work], Iterator[Event]] = getattr(importlib.import_module(module), function)
+    return loaded
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _device() -> str:
+    # Ray hides the GPUs that a slot does not own; without any, torch need not be asked.
+    if not os.path.exists("/dev/nvidiactl") or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return "cpu"
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def _kind(error: Exception) -> Literal["bug", "setup", "oom", "diverged"]:
+    if isinstance(error, Diverged):
+        return "diverged"
+    if isinstance(error, ScalingError):
+        return "setup"
+    # torch.OutOfMemoryError, by name because torch may not be imported here.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "oom"
+    return "bug"
+
+
+def _in_words(error: Exception) -> str:
+    """The exception in one line."""
+    text = " ".join(str(error).split()) or "no message"
+    known = isinstance(error, ScalingError | Diverged)
+    return text if known else f"{type(error).__name__}: {text}"
+
+
+@contextmanager
+def _logging_to(log: Path) -> Iterator[None]:
+    """What this package logs goes to a file, made with the first line."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(log, delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("scaling")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,158 @@
+"""The store: one SQLite file with everything that was asked, tried and measured."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from sqlalchemy import Connection, Engine
+
+from scaling.plan import Plan
+from scaling.store import planning, queries, recording
+from scaling.store.engine import open_for_reading, open_for_writing, transaction
+from scaling.store.lock import WriterLock
+from scaling.store.queries import Compute, Filters, Recorded, Study
+from scaling.store.states import Ending, Failure, TrialState, Worker
+from scaling.trial import Checkpoint, Event
+
+
+class Reader:
+    """Everything that can be asked of a store. Raises `StoreError` where the file is not one."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store at `path` for reading only; it must exist."""
+        self.path = path
+        self._engine: Engine = open_for_reading(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        """The store itself; closed at the end of the `with`."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """See `close`."""
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with transaction(self._engine, self.path) as connection:
+            yield connection
+
+    def points(
+        self, *, compute: Compute = "published", **filters: Unpack[Filters]
+    ) -> list[dict[str, Any]]:
+        """The measurements of the cells that studies want: one row a metric, in a fixed order.
+
+        Columns: study, dataset, schedule, task, metric, family, model, samples_seen, seed, trial,
+        value, gflops_per_sample (None where the trial has no such count). The filters are study,
+        dataset, schedule, family, task and metric. Raises `StoreError` if nothing matches because
+        a filter names what is not there, or because nothing was measured yet.
+        """
+        with self._transaction() as connection:
+            return queries.points(connection, compute, filters)
+
+    def studies(self) -> list[Study]:
+        """All studies, in the order in which they were first recorded."""
+        with self._transaction() as connection:
+            return queries.studies(connection)
+
+    def counts(self, study: str) -> dict[TrialState, int]:
+        """How many trials of `study` are in each state."""
+        with self._transaction() as connection:
+            return queries.counts(connection, study)
+
+    def recorded(self, trial_ids: Sequence[str]) -> dict[str, Recorded]:
+        """What the store has of each of these trials, by id; unknown ones are absent."""
+        with self._transaction() as connection:
+            return queries.recorded(connection, trial_ids)
+
+    def state(self, trial_id: str) -> TrialState:
+        """The state of a trial."""
+        return self.recorded([trial_id])[trial_id].state
+
+    def checkpoints(self, trial_id: str) -> list[Checkpoint]:
+        """A trial's checkpoints, ascending; paths relative to the folder of all checkpoints."""
+        return self.recorded([trial_id])[trial_id].checkpoints
+
+    def measured(self, trial_id: str) -> set[tuple[int, str]]:
+        """The samples seen and tasks that a trial was measured at."""
+        return self.recorded([trial_id])[trial_id].measured
+
+
+class Store(Reader):
+    """A store that this process writes, and no other: opening it takes the writer's lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store at `path`, made if missing; `StoreError` if another process writes it."""
+        self.path = path
+        self._lock = WriterLock(path)
+        try:
+            self._engine = open_for_writing(path)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @staticmethod
+    def read(path: Path) -> Reader:
+        """The store at `path`, for reading only, whoever writes it."""
+        return Reader(path)
+
+    def close(self) -> None:
+        """Let go of the file and of the lock."""
+        super().close()
+        self._lock.release()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction; what is in it is recorded as a whole or not at all."""
+        with self._transaction() as connection:
+            yield connection
+
+    def record_plan(self, plan: Plan) -> None:
+        """Add the study, trials and cells that are not there; mark cells no longer asked for."""
+        with self.writing() as connection:
+            planning.record_plan(connection, plan)
+
+    def start_attempt(self, trial_id: str) -> int:
+        """The number of an attempt that begins now; earlier ones can record no more."""
+        with self.writing() as connection:
+            return recording.start_attempt(connection, trial_id)
+
+    def set_worker(self, trial_id: str, attempt: int, worker: Worker) -> None:
+        """Say which process makes an attempt."""
+        with self.writing() as connection:
+            recording.set_worker(connection, trial_id, attempt, worker)
+
+    def record(self, trial_id: str, attempt: int, events: Iterable[Event]) -> int:
+        """Record what an attempt yielded, at once; the number of measurements that are new.
+
+        Checkpoint paths are relative to the folder of all checkpoints. Raises `RefusedError` if
+        the attempt is not the trial's latest, or contradicts what is recorded.
+        """
+        with self.writing() as connection:
+            return recording.record(connection, trial_id, attempt, events)
+
+    def finish(
+        self, trial_id: str, attempt: int, ending: Ending, events: Iterable[Event] = ()
+    ) -> int:
+        """Close an attempt with the last `events` that it left; as `record` otherwise."""
+        with self.writing() as connection:
+            new = recording.record(connection, trial_id, attempt, events)
+            recording.finish(connection, trial_id, attempt, ending)
+            return new
+
+    def set_states(
+        self, trial_ids: Sequence[str], state: TrialState, failure: Failure | None = None
+    ) -> None:
+        """Set the state of trials that no attempt is at, e.g. because their trunk failed."""
+        with self.writing() as connection:
+            recording.set_states(connection, trial_ids, state, failure)

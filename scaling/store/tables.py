@@ -1,0 +1,166 @@
+"""The tables. Each row's natural key is written once, and makes recording idempotent."""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, Enum, ForeignKey, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from scaling.store.states import FailureKind, TrialState
+
+SCHEMA_VERSION = 1
+"""Kept in the file (`PRAGMA user_version`); a file with a higher one is refused."""
+
+
+class Row(DeclarativeBase):
+    """Base of the tables below. Times are ISO 8601 in UTC, as text: the same in every database."""
+
+    type_annotation_map: ClassVar = {
+        # SQLAlchemy stores the member's name by default; store what people read.
+        TrialState: Enum(TrialState, values_callable=lambda states: [s.value for s in states]),
+        FailureKind: Enum(FailureKind, values_callable=lambda kinds: [k.value for k in kinds]),
+        dict[str, Any]: JSON(none_as_null=True),
+    }
+
+
+class StudyRow(Row):
+    """One question asked: a grid, or a folder of imported measurements."""
+
+    __tablename__ = "study"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    grid: Mapped[str | None]
+    """The grid file as last read; None for imports."""
+    held_out_above_gflops: Mapped[float | None]
+    source: Mapped[str]
+    """'grid', or the folder that was imported."""
+    created: Mapped[str]
+
+
+class TrialRow(Row):
+    """One training run, own or imported."""
+
+    __tablename__ = "trial"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str]
+    model: Mapped[str]
+    kind: Mapped[str]
+    """cosine, trunk, cooldown, or imported."""
+    identity: Mapped[dict[str, Any]]
+    """Every field that changes the result; its digest is in the id."""
+    seed: Mapped[int]
+    batch_size: Mapped[int | None]
+    learning_rate: Mapped[float | None]
+    params: Mapped[int | None]
+    gflops_per_sample_published: Mapped[float | None]
+    gflops_per_sample_lean: Mapped[float | None]
+    gflops_per_sample_full: Mapped[float | None]
+    trunk_id: Mapped[str | None] = mapped_column(ForeignKey("trial.id"), index=True)
+    """What a cooldown branches off."""
+    source: Mapped[str]
+    """'own', or the folder that it was imported from."""
+    state: Mapped[TrialState]
+    failure_kind: Mapped[FailureKind | None]
+    failure: Mapped[str | None]
+
+
+class CellRow(Row):
+    """One combination that a study asks a number for, and the trial that gives it."""
+
+    __tablename__ = "cell"
+    natural_key: ClassVar = (
+        "study_id",
+        "family",
+        "model",
+        "dataset",
+        "schedule",
+        "samples_seen",
+        "seed",
+        "trial_id",
+    )
+    """With the trial, because a sweep gives one combination several."""
+    __table_args__ = (UniqueConstraint(*natural_key),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    family: Mapped[str]
+    model: Mapped[str]
+    dataset: Mapped[str]
+    schedule: Mapped[str]
+    samples_seen: Mapped[int]
+    seed: Mapped[int]
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"), index=True)
+    wanted: Mapped[bool]
+    """False once the grid no longer asks for it; nothing is deleted."""
+
+
+class AttemptRow(Row):
+    """One process's go at a trial; only the latest may record."""
+
+    __tablename__ = "attempt"
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    started: Mapped[str]
+    ended: Mapped[str | None]
+    """None while it lasts, or if its driver died."""
+    outcome: Mapped[str | None]
+    host: Mapped[str | None]
+    pid: Mapped[int | None]
+    versions: Mapped[dict[str, Any] | None]
+    """Of what may change a result; like host and pid None until the process has said so."""
+
+
+def _of_attempt() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["trial_id", "attempt"], ["attempt.trial_id", "attempt.number"])
+
+
+class CheckpointRow(Row):
+    """A file of weights, and whose."""
+
+    __tablename__ = "checkpoint"
+    natural_key: ClassVar = ("trial_id", "samples_seen")
+    __table_args__ = (UniqueConstraint(*natural_key), _of_attempt())
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
+    samples_seen: Mapped[int]
+    path: Mapped[str]
+    """Relative to the folder of all checkpoints, which may move."""
+    sha256: Mapped[str]
+    bytes: Mapped[int]
+    attempt: Mapped[int]
+
+
+class MeasurementRow(Row):
+    """One metric of one evaluation task at one checkpoint."""
+
+    __tablename__ = "measurement"
+    natural_key: ClassVar = ("trial_id", "samples_seen", "task", "metric")
+    __table_args__ = (UniqueConstraint(*natural_key), _of_attempt())
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
+    samples_seen: Mapped[int]
+    task: Mapped[str]
+    metric: Mapped[str]
+    value: Mapped[float]
+    attempt: Mapped[int | None]
+    """None for imports."""
+    source: Mapped[str | None]
+    """What an import says about where the number stands; None for own measurements."""
+
+
+class CurveRow(Row):
+    """Training loss of the step that ended at `samples_seen`."""
+
+    __tablename__ = "curve"
+    natural_key: ClassVar = ("trial_id", "samples_seen")
+    __table_args__ = (UniqueConstraint(*natural_key), _of_attempt())
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
+    samples_seen: Mapped[int]
+    loss: Mapped[float]
+    attempt: Mapped[int]

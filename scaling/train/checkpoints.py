@@ -1,0 +1,120 @@
+"""Checkpoint files: written whole or not at all, and read only if they are what was written."""
+
+import hashlib
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+import torch
+
+from scaling.errors import ResourceError
+from scaling.train.failures import CheckpointError
+from scaling.trial import Checkpoint
+
+State = dict[str, Any]
+"""Nested dicts, lists, tensors and plain numbers: what `weights_only` loading allows."""
+
+
+def save(
+    state: State, directory: Path, *, trial_id: str, samples_seen: int, attempt: int
+) -> Checkpoint:
+    """Write `state` to a file of its own in `directory`.
+
+    The name carries the attempt, so that two attempts never write the same file. Readers see the
+    whole file or none: temporary name, fsync, rename, fsync of the folder.
+
+    Raises `ResourceError` if the disk has no room for it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    _check_room(state, directory)
+    path = directory / f"{samples_seen:012d}-{attempt}.pt"
+    temporary = path.with_suffix(".tmp")
+    try:
+        with temporary.open("wb") as file:
+            digesting = _DigestingWriter(file)
+            torch.save(state, cast("IO[bytes]", digesting))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(directory)
+    return Checkpoint(
+        trial_id=trial_id,
+        samples_seen=samples_seen,
+        path=path,
+        sha256=digesting.sha256.hexdigest(),
+        bytes=path.stat().st_size,
+    )
+
+
+def load(checkpoint: Checkpoint, device: torch.device) -> State:
+    """The state in the file of `checkpoint`, on `device`.
+
+    Raises `CheckpointError` if the file is missing or is not, byte for byte, what was saved.
+    """
+    path = checkpoint.path
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != checkpoint.sha256:
+                raise CheckpointError(
+                    f"{path}: not the file that was saved: SHA-256 {found[:12]}..., recorded "
+                    f"{checkpoint.sha256[:12]}... ({path.stat().st_size:,} of "
+                    f"{checkpoint.bytes:,} bytes); delete it, and the trial continues from the "
+                    "checkpoint before it"
+                )
+            file.seek(0)
+            state: State = torch.load(file, map_location=device, weights_only=True)
+            return state
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: checkpoint of {checkpoint.trial_id} is missing") from None
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path}: holds something other than a checkpoint") from error
+
+
+class _DigestingWriter:
+    """A binary file that is hashed while it is written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _check_room(state: State, directory: Path) -> None:
+    # Tensors and 1 MiB for the rest; the factor leaves room for others who write at the same time.
+    needed = int(1.5 * _tensor_bytes(state)) + 2**20
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise ResourceError(
+            f"{directory}: a checkpoint needs {needed / 2**30:.2f} GiB of disk, "
+            f"{free / 2**30:.2f} GiB are free"
+        )
+
+
+def _tensor_bytes(value: object) -> int:
+    if isinstance(value, torch.Tensor):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return sum(_tensor_bytes(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return sum(_tensor_bytes(item) for item in value)
+    return 0
+
+
+def _sync_folder(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,74 @@
+"""What an attempt has found, on disk before anyone is told: an append-only file of JSON lines.
+
+If the driver dies between a result and its own record of it, the next driver reads it here.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from scaling.errors import StoreError
+from scaling.trial import Checkpoint, CurvePoint, Measurement
+
+Result = Checkpoint | Measurement | CurvePoint
+R = TypeVar("R", Checkpoint, Measurement, CurvePoint)
+
+_KINDS = {kind.__name__: kind for kind in (Checkpoint, Measurement, CurvePoint)}
+
+
+class Journal:
+    """The journal of one attempt, open for writing."""
+
+    def __init__(self, directory: Path, attempt: int) -> None:
+        """Open `directory/journal-ATTEMPT.jsonl`, without what was torn by an earlier crash."""
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"journal-{attempt}.jsonl"
+        self._file = path.open("ab")
+        whole = path.read_bytes().rfind(b"\n") + 1
+        self._file.truncate(whole)
+
+    def record(self, result: R) -> R:
+        """`result`, once it is on the disk."""
+        line = {"event": type(result).__name__, **asdict(result)}
+        self._file.write(json.dumps(line, default=str).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return result
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(directory: Path) -> list[Result]:
+    """Results of every attempt in `directory`, in the order of attempts and of writing.
+
+    A last line without its end was being written when its worker died: it counts as not written.
+    """
+    paths = sorted(directory.glob("journal-*.jsonl"), key=_attempt)
+    return [
+        _result(line, f"{path}:{number}")
+        for path in paths
+        for number, line in enumerate(_whole_lines(path), start=1)
+    ]
+
+
+def _attempt(path: Path) -> int:
+    return int(path.stem.removeprefix("journal-"))
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    return path.read_bytes().split(b"\n")[:-1]
+
+
+def _result(line: bytes, place: str) -> Result:
+    try:
+        fields: dict[str, Any] = json.loads(line)
+        kind = _KINDS[fields.pop("event")]
+        if "path" in fields:
+            fields["path"] = Path(fields["path"])
+        return kind(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{place}: not a line of a journal ({error}): {line[:80]!r}") from error

@@ -1,0 +1,148 @@
+"""A network in training: everything that a checkpoint holds, in memory, and one step."""
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from scaling.families import FAMILIES
+from scaling.train.checkpoints import State
+from scaling.train.failures import Diverged
+from scaling.train.random_state import RandomState
+from scaling.trial import Recipe, Trial
+
+STEPS_UNTIL_DIVERGED = 3
+"""Steps in a row with a loss or gradient that is not finite; such steps change no weight."""
+
+_FORMAT = 1
+_MAX_LOGIT_SCALE = math.log(100)
+
+
+class Session:
+    """Network, optimizer, random state and position of a trial."""
+
+    def __init__(self, trial: Trial, device: torch.device) -> None:
+        """Fresh weights from the trial's seed."""
+        self.trial = trial
+        self.device = device
+        self.family = FAMILIES.get(trial.family)
+        self.random = RandomState(trial.seed, device)
+        with self.random.active():
+            # Drawn on the CPU, so that a seed means the same weights on every device.
+            self.network = self.family.build(trial.model).to(device)
+        self.optimizer = adamw(self.network, trial.recipe)
+        self.samples_seen = 0
+        self.loss = torch.full((), math.nan, device=device)
+        self._bad_steps = torch.zeros((), dtype=torch.int64, device=device)
+        self._diverged_at = torch.full((), -1, dtype=torch.int64, device=device)
+
+    def step(self, images: Tensor, tokens: Tensor) -> None:
+        """One optimizer step on a batch; its loss is in `loss`, unread.
+
+        Nothing here waits for a GPU: whether a step was finite is found out, and acted upon, on
+        the device.
+        """
+        recipe = self.trial.recipe
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.trial.learning_rate(self.samples_seen)
+        self.optimizer.zero_grad()
+        with self.random.active():
+            with self._precision(recipe):
+                losses = self.family.losses(self.network, images, tokens, recipe)
+                loss = torch.stack([term.float() for term in losses.values()]).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        norm = nn.utils.clip_grad_norm_(
+            parameters, math.inf if recipe.grad_clip is None else recipe.grad_clip
+        )
+        self.samples_seen += recipe.batch_size
+        self.loss = loss.detach()
+        self._update(finite=torch.isfinite(self.loss) & torch.isfinite(norm))
+
+    def check(self) -> None:
+        """Raise `Diverged` if too many steps in a row were not finite (waits for a GPU)."""
+        if self._diverged_at.item() >= 0:
+            raise Diverged(int(self._diverged_at.item()), self.loss.item())
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The network in eval mode; what is computed within leaves no trace in training."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        self.network.eval()
+        try:
+            with torch.random.fork_rng(devices=devices), torch.inference_mode():
+                yield
+        finally:
+            self.network.train()
+
+    def state(self) -> State:
+        """What a checkpoint holds."""
+        return {
+            "format": _FORMAT,
+            "trial": self.trial.id,
+            "samples_seen": self.samples_seen,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self.random.state_dict(),
+            "bad_steps": self._bad_steps.item(),
+            "loss": self.loss.item(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Continue from a `state`."""
+        assert state["format"] == _FORMAT, state["format"]
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.random.load_state_dict(state["random"])
+        self.samples_seen = state["samples_seen"]
+        self.loss = torch.full_like(self.loss, state["loss"])
+        self._bad_steps.fill_(state["bad_steps"])
+
+    def _update(self, *, finite: Tensor) -> None:
+        # The contract of fused optimizers with torch's GradScaler: 1 leaves everything as it is.
+        optimizer: Any = self.optimizer
+        optimizer.grad_scale, optimizer.found_inf = None, (~finite).float()
+        self.optimizer.step()
+        self._bad_steps = torch.where(finite, 0, self._bad_steps + 1)
+        newly = (self._bad_steps >= STEPS_UNTIL_DIVERGED) & (self._diverged_at < 0)
+        self._diverged_at = torch.where(newly, self.samples_seen, self._diverged_at)
+        logit_scale = getattr(self.network, "logit_scale", None)
+        if isinstance(logit_scale, Tensor):
+            with torch.no_grad():
+                logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
+
+    def _precision(self, recipe: Recipe) -> ExitStack:
+        stack = ExitStack()
+        if recipe.precision == "bf16":
+            stack.enter_context(torch.autocast(self.device.type, dtype=torch.bfloat16))
+            if self.device.type == "cpu":
+                # 1.7 times faster in bf16 than torch's fused attention for the CPU.
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        return stack
+
+
+def adamw(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW with the parameter groups of open_clip's training code.
+
+    No decay for vectors and scalars, nor for what has 'bn', 'ln', 'bias' or 'logit_scale' in its
+    name (open_clip_train/main.py).
+    """
+    decayed: list[nn.Parameter] = []
+    exempt: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        marked = any(mark in name for mark in ("bn", "ln", "bias", "logit_scale"))
+        (exempt if parameter.ndim < 2 or marked else decayed).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": exempt, "weight_decay": 0.0},
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+        ],
+        lr=recipe.learning_rate,
+        betas=(recipe.beta1, recipe.beta2),
+        eps=recipe.eps,
+        fused=True,
+    )

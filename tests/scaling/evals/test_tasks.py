@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+
+from scaling.datasets._shapes.held_out import CLASS_NAMES, captioned_images, classified_images
+from scaling.evals import MAIN_METRICS, TASKS, Task
+from scaling.evals._features import image_features, text_features
+from scaling.evals._zero_shot import classifier
+from scaling.families import FAMILIES
+
+CONFIG = FAMILIES.get("clip").models["tiny-a"]
+
+
+@pytest.fixture(params=TASKS.names())
+def task(request: pytest.FixtureRequest) -> Task:
+    return TASKS.get(request.param)
+
+
+@pytest.mark.parametrize("family", FAMILIES.names())
+def test_every_task_measures_every_family(task: Task, family: str) -> None:
+    torch.manual_seed(0)
+    network = FAMILIES.get(family).build("tiny-a").eval()
+
+    values = task.measure(network, CONFIG)
+
+    assert tuple(values) == task.metrics
+    assert all(isinstance(value, float) and 0 <= value <= 1 for value in values.values())
+    assert task.measure(network, CONFIG) == values
+
+
+def test_every_task_has_a_main_metric(task: Task) -> None:
+    assert MAIN_METRICS & set(task.metrics)
+
+
+class Knowing(torch.nn.Module):
+    """Recognises pictures by their bytes and captions by their tokens: the best that can be."""
+
+    def __init__(self, images: dict[bytes, int], captions: dict[bytes, int], width: int) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(()))
+        self.images, self.captions, self.width = images, captions, width
+
+    def encode_image(self, images: torch.Tensor) -> torch.Tensor:
+        return self._one_hot(self.images, images)
+
+    def encode_text(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self._one_hot(self.captions, tokens)
+
+    def _one_hot(self, known: dict[bytes, int], inputs: torch.Tensor) -> torch.Tensor:
+        features = torch.zeros(len(inputs), self.width)
+        for row, content in zip(features, inputs, strict=True):
+            row[known[content.numpy().tobytes()]] = 1
+        return features
+
+
+def inputs_of(images: np.ndarray, captions: list[str]) -> tuple[list[bytes], list[bytes]]:
+    recorded: list[list[bytes]] = [[], []]
+
+    class Recording(Knowing):
+        def _one_hot(self, known: dict[bytes, int], inputs: torch.Tensor) -> torch.Tensor:
+            recorded[known["which"]].extend(content.numpy().tobytes() for content in inputs)
+            return torch.zeros(len(inputs), 1)
+
+    network = Recording({"which": 0}, {"which": 1}, 1)
+    image_features(network, images)
+    text_features(network, captions, CONFIG)
+    return recorded[0], recorded[1]
+
+
+def test_a_network_that_knows_everything_classifies_everything() -> None:
+    images, labels = classified_images(20, CONFIG.image_size)
+    prompts = [
+        f"{opening}{'an' if name[0] == 'o' else 'a'} {name}"
+        for name in CLASS_NAMES
+        for opening in ("", "photo of ", "picture of ")
+    ]
+    image_bytes, prompt_bytes = inputs_of(images, prompts)
+    network = Knowing(
+        dict(zip(image_bytes, labels.tolist(), strict=True)),
+        dict(zip(prompt_bytes, np.repeat(range(100), 3).tolist(), strict=True)),
+        width=100,
+    )
+
+    values = TASKS.get("shapes_classification").measure(network, CONFIG)
+
+    assert set(values.values()) == {1.0}
+
+
+def test_a_network_that_knows_everything_retrieves_as_well_as_captions_allow() -> None:
+    images, captions, owner = captioned_images(500, 5, CONFIG.image_size)
+    image_bytes, caption_bytes = inputs_of(images, captions)
+    network = Knowing(
+        dict(zip(image_bytes, range(500), strict=True)),
+        dict(zip(caption_bytes, owner.tolist(), strict=True)),
+        width=500,
+    )
+
+    values = TASKS.get("shapes_retrieval").measure(network, CONFIG)
+
+    # Captions that several pictures share belong to one of them here.
+    assert values["image_retrieval_recall@5"] > 0.7
+    assert values["text_retrieval_recall@5"] > 0.9
+
+
+def test_a_classifier_is_the_normalised_mean_of_its_prompts() -> None:
+    torch.manual_seed(0)
+    network = FAMILIES.get("clip").build("tiny-a").eval()
+    names, templates = ["a red circle", "a blue star"], ["{c}", "photo of {c}"]
+
+    found = classifier(network, CONFIG, names, templates)
+
+    for row, name in zip(found, names, strict=True):
+        features = text_features(network, [name, f"photo of {name}"], CONFIG)
+        mean = features.mean(axis=0)
+        np.testing.assert_allclose(row, mean / np.linalg.norm(mean), rtol=1e-5)
+
+
+def test_features_of_many_images_do_not_depend_on_batches() -> None:
+    torch.manual_seed(0)
+    network = FAMILIES.get("mammut").build("tiny-b").eval()
+    images, _ = classified_images(20, CONFIG.image_size)
+
+    whole = image_features(network, images[:600])
+
+    np.testing.assert_allclose(image_features(network, images[590:600]), whole[590:], atol=1e-6)
