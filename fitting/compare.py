@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from fitting.errors import gflops_text
 from fitting.verdict import verdict
@@ -53,8 +53,11 @@ class BetterAt:
     """The difference of the two predicted errors at one compute."""
 
     compute_gflops: float
-    probability_b_better: float | None
-    """Share of paired, independent refits in which b has the lower error; None without refits."""
+    probability_b_better: float
+    """Share of paired, independent refits in which b has the lower error.
+
+    Without refits, which is a doubt of the comparison, from Welch's t.
+    """
     difference: float
     """Error of a minus error of b: positive where b is better."""
     low: float
@@ -197,22 +200,20 @@ def _better_at(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> tuple[
     """
     gflops = np.array(targets)
     difference = a.fit.predict(gflops) - b.fit.predict(gflops)
-    half = _welch_half_width(a, b, gflops)
-    low, high = difference - half, difference + half
+    low, high, probability = _welch(a, b, gflops)
     fitted_to = min(a.largest_fitted, b.largest_fitted)
     measured_to = min(a.largest_measured, b.largest_measured)
-    probability: list[float | None] = [None] * len(targets)
     if a.refits is not None and b.refits is not None:
         refits = a.refits.predict(gflops) - b.refits.predict(gflops)
         tails = (1 - a.level) / 2, (1 + a.level) / 2
         low, high = np.quantile(refits, tails, axis=0)
         wins = np.sum(refits > 0, axis=0) + 0.5 * np.sum(refits == 0, axis=0)
         # Half a win and half a loss more: r refits cannot tell a probability from 0 or 1.
-        probability = ((wins + 0.5) / (len(refits) + 1)).tolist()
+        probability = (wins + 0.5) / (len(refits) + 1)
     return tuple(
         BetterAt(
             compute_gflops=target,
-            probability_b_better=probability[i],
+            probability_b_better=float(probability[i]),
             difference=float(difference[i]),
             low=float(min(low[i], difference[i])),
             high=float(max(high[i], difference[i])),
@@ -223,8 +224,12 @@ def _better_at(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> tuple[
     )
 
 
-def _welch_half_width(a: SeriesFit, b: SeriesFit, gflops: Floats) -> Floats:
-    """Half the confidence interval of the difference (t,): variances add, degrees after Welch."""
+def _welch(a: SeriesFit, b: SeriesFit, gflops: Floats) -> tuple[Floats, Floats, Floats]:
+    """Low and high end of the difference and probability that it is positive, (t,) each.
+
+    Variances add, degrees of freedom after Welch 1947. Where a variance is unknown nothing is.
+    """
+    difference = a.fit.predict(gflops) - b.fit.predict(gflops)
     variance_a, variance_b = a.fit.standard_error(gflops) ** 2, b.fit.standard_error(gflops) ** 2
     variance = variance_a + variance_b
     known = np.isfinite(variance) & (variance > 0)
@@ -235,7 +240,9 @@ def _welch_half_width(a: SeriesFit, b: SeriesFit, gflops: Floats) -> Floats:
     )
     degrees = variance[known] ** 2 / spent
     half[known] = stdtrit(degrees, (1 + a.level) / 2) * np.sqrt(variance[known])
-    return half
+    probability = np.full(len(gflops), 0.5)
+    probability[known] = stdtr(degrees, difference[known] / np.sqrt(variance[known]))
+    return difference - half, difference + half, probability
 
 
 def _doubts(a: SeriesFit, b: SeriesFit) -> tuple[str, ...]:

@@ -101,7 +101,10 @@ def descend(law: Law, points: Points, theta: Floats, *, x_range: Floats) -> Solu
         trial = np.clip(theta[active] + step, *bounds)
         trial_sse = here.sse(law, trial)
         better = trial_sse < sse[active]
-        done = (promised <= SMALL_DECREASE * sse[active]) | (trial_sse <= here.rounding())
+        rounding = here.rounding()
+        # A squared error is known to 2 r dr with dr = 1e-16 y, which bounds what a step can gain.
+        negligible = SMALL_DECREASE * sse[active] + 0.1 * np.sqrt(sse[active] * rounding)
+        done = (promised <= negligible) | (trial_sse <= rounding)
         stuck = damping[active] > MOST_DAMPING
 
         theta[active[better]], sse[active[better]] = trial[better], trial_sse[better]

@@ -34,7 +34,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 10.0,
-    "axes.titlelocation": "left",
     "axes.grid": True,
     "grid.color": "0.92",
     "grid.linewidth": 0.6,
@@ -126,25 +125,43 @@ def draw_fit(ax: Axes, fit: SeriesFit, *, look: Look | None = None, end: float =
 
 def draw_comparison(ax: Axes, analysis: Analysis, comparison: Comparison) -> None:
     """Draw both contestants, the crossing of their laws, axes with units and the legends."""
-    families = [fit.series.family for fit in analysis.fits]
-    pair = [analysis.find(comparison.setting, family) for family in (comparison.a, comparison.b)]
+    pair = [analysis.find(comparison.setting, name) for name in (comparison.a, comparison.b)]
     end = max(at.compute_gflops for at in comparison.better_at)
-    for fit in pair:
-        draw_fit(ax, fit, look=look_of(fit.series.family, families), end=end)
-    dress(ax, comparison.setting, pair, end)
+    draw_series(ax, analysis, pair, end=end)
     if comparison.crossing is not None:
         _mark_crossing(ax, comparison.crossing, pair[0])
-    _legends(ax, pair)
+
+
+def draw_series(
+    ax: Axes, analysis: Analysis, fits: Sequence[SeriesFit], *, end: float = 0.0
+) -> None:
+    """Draw fits of one setting side by side, with axes and legends, to compute `end` at least."""
+    families = [fit.series.family for fit in analysis.fits]
+    for fit in fits:
+        draw_fit(ax, fit, look=look_of(fit.series.family, families), end=end)
+    dress(ax, fits[0].series.setting, fits, end)
+    _legends(ax, fits)
 
 
 def figure_comparison(analysis: Analysis, comparisons: Sequence[Comparison]) -> Figure:
-    """A figure with one panel a comparison, at most three side by side."""
-    columns = min(len(comparisons), 2 if len(comparisons) <= 4 else 3)
-    rows = math.ceil(len(comparisons) / columns)
+    """A figure with one panel a comparison, at most three side by side.
+
+    Without comparisons it has one panel a setting, with every series that was fitted.
+    """
+    settings = dict.fromkeys(fit.series.setting for fit in analysis.fits)
+    panels = len(comparisons) or len(settings)
+    columns = min(panels, 2 if panels <= 4 else 3)
+    rows = math.ceil(panels / columns)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.4 * columns, 4.6 * rows), layout="constrained")
-        for place, comparison in enumerate(comparisons, start=1):
-            draw_comparison(figure.add_subplot(rows, columns, place), analysis, comparison)
+        axes = [figure.add_subplot(rows, columns, place + 1) for place in range(panels)]
+        if comparisons:
+            for ax, comparison in zip(axes, comparisons, strict=True):
+                draw_comparison(ax, analysis, comparison)
+        else:
+            for ax, setting in zip(axes, settings, strict=True):
+                fits = [fit for fit in analysis.fits if fit.series.setting == setting]
+                draw_series(ax, analysis, fits)
     return figure
 
 
@@ -164,7 +181,7 @@ def dress(ax: Axes, setting: Setting, fits: Sequence[SeriesFit], end: float = 0.
     _label_errors(ax, lowest * 0.7, highest * 1.12)
     ax.set_xlabel("Compute (forward GFLOPs)")
     ax.set_ylabel(f"Error (1 - {setting.metric})" if setting.is_fraction else setting.metric)
-    ax.set_title(f"{setting.task}  ({setting.dataset}, {setting.schedule})")
+    ax.set_title(f"{setting.task}  ({setting.dataset}, {setting.schedule})", loc="left")
 
 
 def _label_errors(ax: Axes, low: float, high: float) -> None:

@@ -128,6 +128,12 @@ class Estimator:
         series.check()
         training = series.training
         best = frontier(self.frontier, *training)
+        needed = len(self.law.parameters) + 1
+        if len(best) < needed:
+            raise FitError(
+                f"the {self.frontier} frontier of {len(training[0])} cells has {len(best)} "
+                f"points; the {self.law.name} law needs at least {needed}"
+            )
         fitted = fit(self.law, best.gflops, best.error)
         notes: list[str] = []
         try:

@@ -20,8 +20,6 @@ def winner(names: tuple[str, str], at: BetterAt) -> str | None:
     The refits must decide and the laws themselves must agree with them.
     """
     probability = at.probability_b_better
-    if probability is None:
-        return None
     if probability >= DECIDED and at.difference > 0:
         return names[1]
     return names[0] if probability <= 1 - DECIDED and at.difference < 0 else None
@@ -46,7 +44,6 @@ def _at_target(names: tuple[str, str], at: BetterAt) -> str:
     best = winner(names, at)
     ahead = names[1] if at.difference > 0 else names[0]
     probability = at.probability_b_better
-    assert probability is not None, "a comparison without refits is a doubt"
     if best is None:
         chance = probability if ahead == names[1] else 1 - probability
         # Cut, not rounded: 0.949 must not read as the 0.95 that would have decided.

@@ -47,7 +47,7 @@ def test_fit_and_plot_import_neither_torch_nor_ray(tmp_path: Path) -> None:
     )
     series = ["--compare", "clip", "mammut", "--task", "imagenet1k", "--schedule", "cosine"]
 
-    for command in (["fit", "--refits", "20"], ["plot", "-o", "x.pdf"]):
+    for command in (["fit", "--refits", "100"], ["plot", "-o", "x.pdf"]):
         there = imported_by(of_command(*command, *series), tmp_path)
         assert not there & {"torch", "ray", "open_clip"}
 

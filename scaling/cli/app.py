@@ -26,11 +26,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("plan")(plan.plan)
-app.command("run")(run.run)
-app.command("import")(import_.import_)
-app.command("fit")(fit.fit)
-app.command("plot")(plot.plot)
+app.command("plan", short_help="Show what a grid trains and costs.")(plan.plan)
+app.command("run", short_help="Train and measure a grid.")(run.run)
+app.command("import", short_help="Bring published results in.")(import_.import_)
+app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
+app.command("plot", short_help="Draw error against compute.")(plot.plot)
 
 VARIADIC = ("--compare", "--target")
 """Options that take all words up to the next option, as in `--compare clip mammut`."""

@@ -29,7 +29,7 @@ def fit(
         typer.Option(metavar="GFLOPS ...", help="Total computes at which to predict and compare."),
     ] = None,
     refits: Annotated[
-        int, typer.Option(min=0, help="Bootstrap refits behind each interval.")
+        int, typer.Option(min=100, help="Bootstrap refits behind each interval.")
     ] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     db: options.Database = options.RESULTS,

@@ -4,8 +4,6 @@ FLOPs are 2 per multiply-add of every matrix product and convolution, for one im
 of full context length. The score products of attention (queries x keys, weights x values) are
 counted apart: the reference study's figures leave them out, presumably because its counter did not
 know the fused kernel. Norms, activations, embedding look-ups and the loss are not counted.
-
-Letters in comments: T tokens, W width of the stream, V vocabulary.
 """
 
 from typing import NamedTuple
@@ -102,7 +100,7 @@ def _decoder_cost(config: ModelConfig, tokens: int, *, sees_image: bool) -> _Cos
 
 
 def _attention_flops(queries: int, keys: int, width: int) -> int:
-    """Queries and output over `queries` tokens, keys and values over `keys` tokens: W x W each."""
+    """Queries and output over `queries` tokens, keys and values over `keys` tokens."""
     return 2 * (2 * queries + 2 * keys) * width**2
 
 

@@ -37,7 +37,7 @@ class ModelConfig:
     has_mlp: bool = True
     """MaMMUT: whether a self-attention block that a cross-attention block follows has an MLP."""
     cross_attention_every: int = 2
-    """MaMMUT: a cross-attention block follows layer 0 and every so-manieth after it."""
+    """MaMMUT: a cross-attention block follows the first text layer and every n-th after it."""
 
     @property
     def vision_heads(self) -> int:

@@ -111,7 +111,7 @@ class Lines:
 
     def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
         """See `Display.state`."""
-        self._tally.state(trial_id, state, note)
+        self._tally.state(trial_id, state)
         words = [trial_id, str(state)]
         if note:
             words.append(f"({note})" if state is TrialState.RUNNING else f": {note}")
@@ -134,12 +134,17 @@ class Lines:
         if state is not TrialState.COMPLETE:
             return ""
         left = self._tally.seconds_left()
-        time_left = f", about {format_seconds(left)} left" if left else ""
-        return f" ({self._tally.finished} of {len(self._tally.tasks)}{time_left})"
+        words = f", {time_left(left)}" if left else ""
+        return f" ({self._tally.finished} of {len(self._tally.tasks)}{words})"
 
     def _say(self, line: str) -> None:
         self._stream.write(f"{datetime.now():%H:%M:%S} {line}\n")
         self._stream.flush()
+
+
+def time_left(seconds: float) -> str:
+    """How long something still takes, which nobody knows to the second."""
+    return f"about {format_seconds(seconds)} left"
 
 
 def measured(events: Sequence[Event]) -> Iterator[str]:

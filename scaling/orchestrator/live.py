@@ -10,11 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scaling.orchestrator.display import measured
+from scaling.orchestrator.display import measured, time_left
 from scaling.orchestrator.tally import Tally, Task
 from scaling.store import Failure, TrialState
 from scaling.trial import Event
-from scaling.units import format_count, format_seconds
+from scaling.units import format_count
 
 _SECONDS_PER_FRAME = 0.25
 _SHOWN_RUNNING, _SHOWN_MEASURED, _SHOWN_FAILED = 12, 5, 5
@@ -53,7 +53,7 @@ class Live:
 
     def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
         """See `Display.state`."""
-        self._tally.state(trial_id, state, note)
+        self._tally.state(trial_id, state)
         if state in (TrialState.FAILED, TrialState.DIVERGED, TrialState.BLOCKED):
             self._failed[trial_id] = f"{state}: {note}"
         self._draw()
@@ -105,13 +105,14 @@ class Live:
             "blocked": tally.count(TrialState.BLOCKED),
             "done before": tally.done_before,
         }
-        words = " · ".join(f"{count} {word}" for word, count in counts.items() if count)
+        parts = [f"{count} {word}" for word, count in counts.items() if count]
         left = tally.seconds_left()
         if not self._is_ready:
-            words += " · starting"
+            parts.append("starting")
         elif tally.finished < len(tally.tasks):
-            words += f" · {format_seconds(left)} left" if left else " · time left not known yet"
-        return Text(words, style="bold")
+            parts.append(f"{tally.fraction:.0%} of the compute")
+            parts.append("time left not known yet" if left is None else time_left(left))
+        return Text(" · ".join(parts), style="bold")
 
     def _failures(self) -> list[Text]:
         shown = list(self._failed.items())[-_SHOWN_FAILED:]

@@ -1,6 +1,7 @@
 """Attempts that ended without a word: what they had found is in their journals."""
 
 import logging
+import os
 import socket
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -72,7 +73,8 @@ def settle_lost(
 
 def _await_worker(attempt: OpenAttempt) -> None:
     """Wait until nobody writes the attempt's journal any more, as far as this machine can tell."""
-    if attempt.host != socket.gethostname() or attempt.pid is None:
+    # An earlier run in this very process, in a notebook say, has ended, or this one would not be.
+    if attempt.pid is None or attempt.pid == os.getpid() or attempt.host != socket.gethostname():
         return
     worker = processes.started_before(
         attempt.pid, datetime.fromisoformat(attempt.started).timestamp()

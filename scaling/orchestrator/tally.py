@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaling.plan import PlannedTrial
 from scaling.store import TrialState
@@ -24,10 +24,10 @@ class Task:
     samples_per_second: float = 0.0
     phase: str = ""
     state: TrialState = TrialState.PENDING
-    note: str = ""
     busy_seconds: float = 0.0
     """In attempts that have ended."""
-    began: float = 0.0
+    began: float | None = None
+    """When the attempt that is being made first said something."""
 
     @property
     def trial_id(self) -> str:
@@ -37,8 +37,10 @@ class Task:
     @property
     def fraction(self) -> float:
         """How much of what was left at the start is trained."""
-        if self.state is TrialState.COMPLETE or self.end == self.start:
-            return 1.0 if self.state is TrialState.COMPLETE else 0.0
+        if self.state is TrialState.COMPLETE:
+            return 1.0
+        if self.end == self.start:
+            return 0.0
         return min(1.0, max(0.0, (self.samples_seen - self.start) / (self.end - self.start)))
 
 
@@ -49,7 +51,8 @@ class Tally:
         self, tasks: Sequence[Task], done: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`done` trials were complete before."""
-        self.tasks = {task.trial_id: task for task in tasks}
+        # Several displays may each keep a tally of the same tasks.
+        self.tasks = {task.trial_id: replace(task) for task in tasks}
         self.done_before = done
         self.slots = 1
         self._clock = clock
@@ -58,21 +61,22 @@ class Tally:
         self._gflops: dict[tuple[str, str], float] = {}
         """The same times the model's GFLOPs per sample."""
 
-    def state(self, trial_id: str, state: TrialState, note: str) -> None:
+    def state(self, trial_id: str, state: TrialState) -> None:
         """Note that a trial is in another state."""
         task = self.tasks[trial_id]
-        now = self._clock()
-        if task.state is TrialState.RUNNING:
-            task.busy_seconds += now - task.began
-        if state is TrialState.RUNNING:
-            task.began = now
-            task.samples_seen = max(task.samples_seen, task.start)
-        task.state, task.note, task.phase = state, note, ""
+        task.busy_seconds += self._busy_now(task)
+        task.began = None
+        task.samples_seen = max(task.samples_seen, task.start)
+        task.state = state
+        task.phase = "starting" if state is TrialState.RUNNING else ""
 
     def events(self, events: Iterable[Event]) -> None:
         """Note where trials are."""
         for event in events:
             task = self.tasks[event.trial_id]
+            if task.began is None and task.state is TrialState.RUNNING:
+                # Not earlier: a process that starts says nothing about those that have.
+                task.began = self._clock()
             task.samples_seen = max(task.start, event.samples_seen)
             if isinstance(event, Progress):
                 task.loss, task.phase = event.loss, event.phase
@@ -87,6 +91,16 @@ class Tally:
     def count(self, *states: TrialState) -> int:
         """How many of the tasks are in one of `states`."""
         return sum(task.state in states for task in self.tasks.values())
+
+    @property
+    def fraction(self) -> float:
+        """How much of the compute left at the start is done; what failed will cost no more."""
+        whole = done = 0.0
+        for task in self.tasks.values():
+            gflops = (task.end - task.start) * task.planned.profile.lean_gflops
+            whole += gflops
+            done += gflops * (1.0 if task.state in _FINISHED else task.fraction)
+        return done / whole if whole else 1.0
 
     @property
     def finished(self) -> int:
@@ -108,15 +122,12 @@ class Tally:
             self._training_seconds(task, task.end - max(task.start, task.samples_seen))
             for task in unfinished
         )
-        overhead = max(1.0, self._busy_seconds() / trained) if trained > 0 else 1.0
+        busy = sum(task.busy_seconds + self._busy_now(task) for task in tasks)
+        overhead = max(1.0, busy / trained) if trained > 0 else 1.0
         return left * overhead / max(1, min(self.slots, len(unfinished)))
 
-    def _busy_seconds(self) -> float:
-        now = self._clock()
-        return sum(
-            task.busy_seconds + (now - task.began if task.state is TrialState.RUNNING else 0)
-            for task in self.tasks.values()
-        )
+    def _busy_now(self, task: Task) -> float:
+        return 0.0 if task.began is None else self._clock() - task.began
 
     def _training_seconds(self, task: Task, samples: int) -> float:
         rate = self._rates.get(_model(task))

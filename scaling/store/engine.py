@@ -19,12 +19,16 @@ APPLICATION_ID = 0x5CA11A75
 _BUSY_MILLISECONDS = 30_000
 
 
-def open_for_writing(path: Path) -> Engine:
-    """An engine on the store at `path`, made if missing; raises `StoreError` if it is not ours."""
+def check_place(path: Path) -> None:
+    """Raise `StoreError` if no file can be at `path`."""
     if path.is_dir():
         raise StoreError(f"{path} is a folder, not a store; name a file, e.g. {path}/results.db")
     if not path.parent.is_dir():
-        raise StoreError(f"{path} cannot be made: the folder {path.parent} does not exist")
+        raise StoreError(f"{path} cannot be: the folder {path.parent} does not exist")
+
+
+def open_for_writing(path: Path) -> Engine:
+    """An engine on the store at `path`, made if missing; raises `StoreError` if it is not ours."""
     engine = _engine(path, mode="rwc", begin="BEGIN IMMEDIATE")
     with transaction(engine, path) as connection:
         if _is_blank(connection):
@@ -39,8 +43,7 @@ def open_for_writing(path: Path) -> Engine:
 def open_for_reading(path: Path) -> Engine:
     """A read-only engine on the store at `path`; raises `StoreError` if there is none."""
     remedy = "`scaling run GRID` and `scaling import FOLDER` make one"
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder, not a store; name a file, e.g. {path}/results.db")
+    check_place(path)
     if not path.exists():
         raise StoreError(f"there is no store at {path}; {remedy}")
     # Not even a reader opens a file in WAL mode where it cannot make the -shm file, unless it

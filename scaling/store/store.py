@@ -10,7 +10,12 @@ from sqlalchemy import Connection, Engine
 
 from scaling.plan import Plan
 from scaling.store import planning, queries, recording
-from scaling.store.engine import open_for_reading, open_for_writing, transaction
+from scaling.store.engine import (
+    check_place,
+    open_for_reading,
+    open_for_writing,
+    transaction,
+)
 from scaling.store.lock import WriterLock
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.states import Ending, Failure, TrialState, Worker
@@ -93,6 +98,7 @@ class Store(Reader):
 
     def __init__(self, path: Path) -> None:
         """Open the store at `path`, made if missing; `StoreError` if another process writes it."""
+        check_place(path)
         self.path = path
         self._lock = WriterLock(path)
         try:

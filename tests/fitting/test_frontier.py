@@ -1,5 +1,7 @@
 """Which points are on the frontier, and that everything else is counted."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -106,7 +108,7 @@ def test_published_follows_the_recipe_step_by_step(figure_1) -> None:
     x, y = rows["compute_gflops"].to_numpy(), rows["error"].to_numpy()
     edges = np.geomspace(x.min(), x.max(), int(np.log2(x.max() / 1500)))
     kept, lowest = [], np.inf
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = np.flatnonzero((x >= low) & (x < high))
         if len(inside) and y[inside].min() < lowest:
             lowest = y[inside].min()

@@ -1,6 +1,7 @@
 """The bootstrap: as good as single fits, reproducible, and blind to names and order."""
 
 import time
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def test_batched_refits_reach_the_optimum_of_single_searches(cells) -> None:
     gflops, error = cells
     scale = 1e9
     refits = refit(LAW, "bins", cells, scale=scale, refits=200, seed=3)
-    generator = np.random.default_rng([3, __import__("zlib").crc32(error.tobytes())])
+    generator = np.random.default_rng([3, crc32(error.tobytes())])
     drawn = _draw("bins", gflops, error, 200, generator)
 
     for theta, mask in list(zip(refits.theta, drawn, strict=True))[::5]:

@@ -1,5 +1,7 @@
 """However a trial is cut into pieces, it gives the same numbers, bit for bit."""
 
+import dataclasses
+import io
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import webdataset
+from PIL import Image
 from small_trials import facts, only, stops, trunk
 
+from scaling.datasets import DATASETS
 from scaling.train import train
-from scaling.trial import Checkpoint, Cooldown, CurvePoint, Event, Measurement, Progress, Work
+from scaling.trial import (
+    Checkpoint,
+    Cooldown,
+    CurvePoint,
+    Data,
+    Event,
+    Measurement,
+    Progress,
+    Work,
+)
 
 Run = Callable[..., list[Event]]
 
@@ -121,9 +135,30 @@ def test_random_numbers_of_others_neither_change_a_trial_nor_are_changed(
     assert torch.equal(torch.cat(drawn), expected)
 
 
+def test_training_on_shards_resumes_exactly_too(run: Run, tmp_path: Path) -> None:
+    shapes = DATASETS.get("shapes")
+    images, captions = shapes.open(shapes.options(), 0).read(0, 200, 16)
+    for shard in range(2):
+        with webdataset.TarWriter(str(tmp_path / f"{shard}.tar")) as writer:
+            for row in range(shard, 200, 2):
+                png = io.BytesIO()
+                Image.fromarray(images[row]).save(png, "png")
+                writer.write(
+                    {"__key__": f"{row:06d}", "png": png.getvalue(), "txt": captions[row]}
+                )
+    data = Data(kind="webdataset", options={"shards": f"{tmp_path}/{{0..1}}.tar"})
+    trial = dataclasses.replace(trunk("clip"), data=data)
+    whole = run(trial, stops(256, 512))
+
+    first = run(trial, stops(256))
+    second = run(trial, stops(512), tuple(only(Checkpoint, first)))
+
+    assert facts(first + second) == facts(whole)
+
+
 def test_another_seed_is_another_result(run: Run) -> None:
     trial = trunk()
-    other = type(trial)(**{**trial.__dict__, "seed": 1})
+    other = dataclasses.replace(trial, seed=1)
 
     assert [e.sha256 for e in only(Checkpoint, run(trial, stops(64)))] != [
         e.sha256 for e in only(Checkpoint, run(other, stops(64)))

@@ -1,0 +1,21 @@
+"""A run in a process of its own, for tests that stop or kill it: DB EXECUTOR [TRAINER]."""
+
+import sys
+from pathlib import Path
+
+from small_plans import plan_of
+
+from scaling.orchestrator import Lines, LocalExecutor, RayExecutor, run_plan
+from scaling.store import Store
+
+db, executor, trainer = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+with Store(db) as store:
+    outcome = run_plan(
+        plan_of(),
+        store,
+        checkpoints=db.parent / "checkpoints",
+        executor=LocalExecutor(trainer) if executor == "local" else RayExecutor(trainer=trainer),
+        show=Lines(sys.stderr),
+    )
+sys.stdout.write(f"{outcome}\n{'ray' in sys.modules}\n")
+sys.exit(outcome.exit_code)

@@ -1,0 +1,148 @@
+"""A trainer without a network: real files, a real journal, and every way to fail on demand.
+
+It obeys `ROOT/mischief.json`: `{"part of a trial id": {"at": 512, "do": "kill", "times": 1}}`.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from scaling.errors import DataError
+from scaling.train import Diverged
+from scaling.train.journal import Journal
+from scaling.trial import (
+    Checkpoint,
+    CurvePoint,
+    Event,
+    Measurement,
+    Progress,
+    Trial,
+    Work,
+)
+
+METRICS = ("acc1", "acc5")
+
+
+def train(work: Work) -> Iterator[Event]:
+    """Count up to each stop in batches, as `scaling.train.train` would."""
+    with closing(Journal(work.directory, work.attempt)) as journal:
+        yield from visit(work, journal)
+
+
+def visit(work: Work, journal: Journal) -> Iterator[Event]:
+    trial, seen = work.trial, -1
+    for stop in work.stops:
+        usable = [c for c in work.checkpoints if c.samples_seen <= stop.samples_seen]
+        latest = max(usable, key=lambda c: c.samples_seen, default=None)
+        if latest is None or latest.samples_seen <= seen:
+            seen = max(seen, 0)
+        else:
+            assert latest.path.read_bytes() == content(latest.trial_id, latest.samples_seen)
+            seen = latest.samples_seen
+        if trial.kind == "cooldown":
+            assert seen > 0, "a cooldown starts from a checkpoint"
+        while seen < stop.samples_seen:
+            seen += trial.recipe.batch_size
+            note(work, seen)
+            misbehave(work, seen)
+            yield journal.record(
+                CurvePoint(trial_id=trial.id, samples_seen=seen, loss=number(trial, seen))
+            )
+            yield Progress(
+                trial_id=trial.id, samples_seen=seen, loss=1.0, samples_per_second=1000.0
+            )
+        mine = (trial.id, stop.samples_seen)
+        if mine not in {(c.trial_id, c.samples_seen) for c in work.checkpoints}:
+            yield journal.record(save(work, stop.samples_seen))
+        for task in stop.tasks:
+            for metric in METRICS:
+                misbehave(work, stop.samples_seen, metric)
+                yield journal.record(
+                    Measurement(
+                        trial_id=trial.id,
+                        samples_seen=stop.samples_seen,
+                        task=task,
+                        metric=metric,
+                        value=number(trial, stop.samples_seen, task, metric),
+                    )
+                )
+
+
+def nothing(work: Work) -> Iterator[Event]:
+    """End without having done anything."""
+    return iter(())
+
+
+def fickle(work: Work) -> Iterator[Event]:
+    """Say two things about everything that is measured."""
+    for event in train(work):
+        yield event
+        if isinstance(event, Measurement):
+            yield replace(event, value=event.value / 2)
+
+
+def number(trial: Trial, *of: object) -> float:
+    """A fraction that depends on nothing but the arguments."""
+    digest = hashlib.sha256(repr((trial.id, *of)).encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
+
+
+def content(trial_id: str, samples_seen: int) -> bytes:
+    return f"{trial_id} after {samples_seen}".encode()
+
+
+def save(work: Work, samples_seen: int) -> Checkpoint:
+    path = work.directory / f"{samples_seen}-{work.attempt}.pt"
+    data = content(work.trial.id, samples_seen)
+    path.write_bytes(data)
+    return Checkpoint(
+        trial_id=work.trial.id,
+        samples_seen=samples_seen,
+        path=path,
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+    )
+
+
+def note(work: Work, samples_seen: int) -> None:
+    """Keep a list of every step that was ever taken."""
+    with (work.directory / "steps.txt").open("a") as file:
+        file.write(f"{samples_seen}\n")
+
+
+def steps(directory: Path) -> list[int]:
+    """The steps that `train` took in all attempts."""
+    path = directory / "steps.txt"
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def misbehave(work: Work, samples_seen: int, metric: str | None = None) -> None:
+    path = work.directory.parent / "mischief.json"
+    for part, order in (json.loads(path.read_text()) if path.exists() else {}).items():
+        at = (order.get("at", samples_seen), order.get("metric"))
+        if part in work.trial.id and at == (samples_seen, metric):
+            done = path.with_name(f"mischief-{part}.done")
+            times = len(done.read_text()) if done.exists() else 0
+            if times < order.get("times", 10**9):
+                done.write_text("x" * (times + 1))
+                do(order["do"], samples_seen)
+
+
+def do(what: str, samples_seen: int) -> None:
+    match what:
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "raise":
+            raise ValueError("a bug in the trainer")
+        case "diverge":
+            raise Diverged(samples_seen, 1e9)
+        case "lack":
+            raise DataError("the data are not there")
+        case "wait":
+            time.sleep(0.05)

@@ -1,0 +1,70 @@
+from small_plans import plan_of
+
+from scaling.orchestrator.queue import Queue, longest_paths
+from scaling.orchestrator.remaining import Remaining
+from scaling.orchestrator.survey import Survey
+from scaling.plan import Plan
+from scaling.trial import Stop
+
+
+def everything(plan: Plan) -> Survey:
+    """A survey that found nothing done."""
+    survey = Survey()
+    for planned in plan.trials:
+        start = planned.branch[1] if planned.branch else 0
+        survey.left[planned.trial.id] = Remaining(planned.stops, start)
+        if planned.branch:
+            survey.waiting[planned.trial.id] = planned.branch
+    return survey
+
+
+def test_a_trunk_counts_with_its_longest_cooldown() -> None:
+    plan = plan_of()
+    (trunk, *_), gflops = plan.trials, plan.trials[0].profile.lean_gflops
+
+    paths = longest_paths(
+        {planned.trial.id: planned for planned in plan.trials}, everything(plan).left
+    )
+
+    # Its last stop is at 1024, from where the longer cooldown goes on to 1280.
+    assert paths[trunk.trial.id] == 1280 * gflops
+
+
+def test_the_path_begins_where_the_trial_goes_on() -> None:
+    plan = plan_of()
+    trunk = plan.trials[0]
+    left = everything(plan).left
+    left[trunk.trial.id] = Remaining((Stop(samples_seen=1024),), start=512)
+
+    paths = longest_paths({planned.trial.id: planned for planned in plan.trials}, left)
+
+    assert paths[trunk.trial.id] == (1280 - 512) * trunk.profile.lean_gflops
+
+
+def test_cooldowns_are_released_by_their_checkpoint_only() -> None:
+    plan = plan_of()
+    trunk, *cooldowns = plan.trials
+    queue = Queue(plan, everything(plan))
+    assert list(queue) == [trunk]
+    queue.remove(trunk.trial.id)
+
+    queue.release(trunk.trial.id, 768)
+    assert list(queue) == []
+    queue.release(trunk.trial.id, 512)
+    assert [planned.branch for planned in queue] == [(trunk.trial.id, 512)]
+
+    (blocked,) = queue.give_up(trunk.trial.id)
+    assert blocked == next(c.trial.id for c in cooldowns if c.branch == (trunk.trial.id, 1024))
+    assert len(queue.trial_ids) == 1
+
+
+def test_a_delayed_trial_is_not_offered_before_its_time() -> None:
+    plan = plan_of(schedules=["cosine"], samples_seen=[640])
+    queue = Queue(plan, everything(plan))
+    trial_id = plan.trials[0].trial.id
+    queue.remove(trial_id)
+
+    queue.add(trial_id, delay=60)
+
+    assert list(queue) == []
+    assert queue.trial_ids == [trial_id]

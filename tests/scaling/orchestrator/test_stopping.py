@@ -1,0 +1,178 @@
+"""Runs that are stopped or killed, each in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_plans import Runs, counts, plan_of
+
+from scaling.orchestrator import LocalExecutor
+from scaling.orchestrator.processes import descendants
+from scaling.store import Store, TrialState, Worker
+
+FOLDER = Path(__file__).parent
+Popen = subprocess.Popen
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Runs:
+    """The runs that a driver of its own makes, and this process goes on with."""
+    return Runs(tmp_path / "stopped", LocalExecutor)
+
+
+def start(runs: Runs, executor: str) -> "Popen[str]":
+    """A driver in a process group of its own, as a shell would start it."""
+    words = [sys.executable, str(FOLDER / "driver.py"), str(runs.db), executor]
+    return Popen(
+        [*words, "fake_trainer:train"],
+        env={**os.environ, "PYTHONPATH": str(FOLDER)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def await_line(driver: "Popen[str]", part: str) -> None:
+    assert driver.stderr
+    for line in driver.stderr:
+        if part in line:
+            return
+    pytest.fail(f"no line with {part!r}")
+
+
+def all_dead(pids: list[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+@pytest.mark.parametrize(
+    ("executor", "number"),
+    [
+        ("local", signal.SIGTERM),
+        ("local", signal.SIGINT),
+        pytest.param("ray", signal.SIGINT, marks=pytest.mark.ray),
+    ],
+)
+def test_a_signal_stops_cleanly_and_the_next_run_goes_on(
+    stopped: Runs, here: Runs, executor: str, number: signal.Signals
+) -> None:
+    here.run(plan_of())
+    stopped.mischief(clip={"do": "wait"})
+    driver = start(stopped, executor)
+    await_line(driver, "running")
+    time.sleep(0.5)
+    started = [process.pid for process in descendants(driver.pid)]
+
+    # Ctrl-C on a terminal goes to all processes of the group.
+    os.killpg(driver.pid, number)
+    out, err = driver.communicate(timeout=30)
+
+    assert driver.returncode == 130, err
+    assert "3 not finished" in out
+    assert "run the same command again to go on" in out
+    assert "Traceback" not in err
+    assert all_dead(started)
+    with Store.read(stopped.db) as store:
+        assert store.counts("small") == {TrialState.PENDING: 3}
+    (stopped.checkpoints / "mischief.json").unlink()
+    stopped.run(plan_of())
+    assert stopped.results() == here.results()
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        {"trunk": {"at": 64, "do": "kill", "times": 1}},
+        {"trunk": {"at": 832, "do": "kill", "times": 1}},
+        {"cooldown-640": {"at": 640, "metric": "acc5", "do": "kill", "times": 1}},
+    ],
+    ids=["before any checkpoint", "after one", "between two metrics"],
+)
+def test_a_killed_driver_loses_nothing_and_doubles_nothing(
+    stopped: Runs, here: Runs, order: dict[str, object]
+) -> None:
+    here.run(plan_of())
+    stopped.mischief(**order)  # type: ignore[arg-type]
+    driver = start(stopped, "local")
+    driver.communicate(timeout=30)
+    assert driver.returncode == -signal.SIGKILL
+
+    outcome = stopped.run(plan_of())
+
+    assert outcome.failed == outcome.blocked == 0
+    assert stopped.results() == here.results()
+
+
+@pytest.fixture
+def half_recorded(stopped: Runs) -> Runs:
+    """A trial whose worker had found everything when its driver died without a record of it."""
+    stopped.run(plan_of())
+    with Store(stopped.db) as store, store.writing() as connection:
+        for table in ("measurement", "curve", "checkpoint"):
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE trial_id LIKE '%trunk%'")
+        connection.exec_driver_sql(
+            "UPDATE attempt SET ended = NULL, outcome = NULL WHERE trial_id LIKE '%trunk%'"
+        )
+        connection.exec_driver_sql("UPDATE trial SET state = 'running' WHERE kind = 'trunk'")
+    return stopped
+
+
+def test_the_journal_of_a_lost_attempt_is_replayed(half_recorded: Runs, here: Runs) -> None:
+    here.run(plan_of())
+
+    assert counts(half_recorded.run(plan_of())) == (0, 3, 0, 0, 0)
+
+    assert half_recorded.results() == here.results()
+
+
+def test_a_journal_counts_for_no_checkpoint_whose_file_is_gone(half_recorded: Runs) -> None:
+    for path in half_recorded.directory("trunk").glob("1024-*.pt"):
+        path.write_bytes(b"torn")
+
+    half_recorded.run(plan_of())
+
+    with Store.read(half_recorded.db) as store:
+        trunk = half_recorded.directory("trunk").name
+        assert [found.samples_seen for found in store.checkpoints(trunk)] == [512]
+
+
+def test_a_damaged_journal_costs_only_its_own_results(half_recorded: Runs, here: Runs) -> None:
+    here.run(plan_of())
+    (journal,) = half_recorded.directory("trunk").glob("journal-*.jsonl")
+    journal.write_text("{}\n" + journal.read_text())
+
+    outcome = half_recorded.run(plan_of(samples_seen=[640, 1280, 1920]))
+
+    assert outcome.failed == 0
+    assert set(here.results()) <= set(half_recorded.results())
+
+
+def test_a_worker_that_outlives_its_driver_is_waited_for(half_recorded: Runs) -> None:
+    worker = Popen([sys.executable, "-c", "import time; time.sleep(1.5)"])
+    time.sleep(0.1)
+    with Store(half_recorded.db) as store:
+        trunk = half_recorded.directory("trunk").name
+        attempt = store.start_attempt(trunk)
+        store.set_worker(
+            trunk, attempt, Worker(host=os.uname().nodename, pid=worker.pid, versions={})
+        )
+
+    began = time.monotonic()
+    half_recorded.run(plan_of())
+
+    assert time.monotonic() - began > 0.5
+    worker.wait()
+
+
+def test_nothing_to_do_needs_no_ray(stopped: Runs) -> None:
+    stopped.run(plan_of())
+
+    driver = start(stopped, "ray")
+    out, err = driver.communicate(timeout=30)
+
+    assert out == "nothing to do: all 3 trials are complete\nFalse\n", err
+    assert err == ""

@@ -1,0 +1,93 @@
+import time
+
+import pytest
+from store_plans import measurement, plan_of, trial_id_of
+
+from scaling.errors import StoreError
+from scaling.plan import Plan
+from scaling.store import Store
+
+
+@pytest.fixture
+def measured(store: Store, plan: Plan) -> Store:
+    """A store with two metrics of a cosine trial at its end, and one where no cell asks."""
+    trial_id = trial_id_of(plan, "cosine")
+    attempt = store.start_attempt(trial_id)
+    events = [
+        measurement(trial_id, metric="acc5", value=0.5),
+        measurement(trial_id),
+        measurement(trial_id, samples_seen=512),
+    ]
+    store.record(trial_id, attempt, events)
+    return store
+
+
+def test_points_are_the_measurements_of_cells(measured: Store, plan: Plan) -> None:
+    profile = plan.trials[0].profile
+
+    points = measured.points()
+
+    assert [(point["metric"], point["value"]) for point in points] == [
+        ("acc1", 0.25),
+        ("acc5", 0.5),
+    ]
+    assert points[0] == {
+        "study": "small",
+        "dataset": "shapes",
+        "schedule": "cosine",
+        "task": "shapes_classification",
+        "metric": "acc1",
+        "family": "clip",
+        "model": "tiny-a",
+        "samples_seen": 1024,
+        "seed": 0,
+        "trial": trial_id_of(plan, "cosine"),
+        "value": 0.25,
+        "gflops_per_sample": profile.published_gflops,
+    }
+    assert measured.points(compute="full")[0]["gflops_per_sample"] == profile.full_gflops
+
+
+def test_points_can_be_filtered(measured: Store) -> None:
+    assert len(measured.points(study="small", metric="acc1", schedule=None)) == 1
+    # Known names that never meet are no mistake.
+    measured.record_plan(plan_of(study="other"))
+    assert len(measured.points(study="other", family="clip")) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("study", "smal", "unknown study 'smal'; did you mean 'small'"),
+        ("family", "mammut", r"unknown family 'mammut' \(known: clip\)"),
+        ("task", "shapes_clasification", "did you mean 'shapes_classification'"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(
+    measured: Store, column: str, value: str, message: str
+) -> None:
+    with pytest.raises(StoreError, match=message):
+        measured.points(**{column: value})  # type: ignore[arg-type]
+
+
+def test_a_store_without_measurements_says_which_command_makes_some(store: Store) -> None:
+    with pytest.raises(StoreError, match="`scaling run GRID`"):
+        store.points()
+
+
+def test_a_hundred_thousand_points_are_read_in_two_seconds(store: Store, plan: Plan) -> None:
+    trial_id = trial_id_of(plan, "cosine")
+    attempt = store.start_attempt(trial_id)
+    rows = [(trial_id, 1024, f"task-{i}", "acc1", 0.5, attempt) for i in range(100_000)]
+    with store.writing() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO measurement (trial_id, samples_seen, task, metric, value, attempt) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    began = time.perf_counter()
+    points = store.points()
+
+    assert len(points) == 100_000
+    assert time.perf_counter() - began < 2
