@@ -38,7 +38,8 @@ STYLE: dict[Any, Any] = {
     "grid.color": "0.92",
     "grid.linewidth": 0.6,
     "axes.axisbelow": True,
-    "legend.frameon": False,
+    "legend.framealpha": 0.7,
+    "legend.edgecolor": "none",
     "legend.fontsize": 8.0,
     "figure.dpi": 160,
 }
@@ -178,13 +179,13 @@ def dress(ax: Axes, setting: Setting, fits: Sequence[SeriesFit], end: float = 0.
     # An error of 0 has no place on a logarithmic axis.
     lowest = shown[shown > 0].min()
     ax.set_ylim(lowest * 0.7, highest * 1.12)
-    _label_errors(ax, lowest * 0.7, highest * 1.12)
+    label_errors(ax, lowest * 0.7, highest * 1.12)
     ax.set_xlabel("Compute (forward GFLOPs)")
     ax.set_ylabel(f"Error (1 - {setting.metric})" if setting.is_fraction else setting.metric)
-    ax.set_title(f"{setting.task}  ({setting.dataset}, {setting.schedule})", loc="left")
+    ax.set_title(f"{setting.task}, {setting.dataset}, {setting.schedule}", loc="left")
 
 
-def _label_errors(ax: Axes, low: float, high: float) -> None:
+def label_errors(ax: Axes, low: float, high: float) -> None:
     """Ticks such as 0.2, 0.3, 0.5: a logarithmic axis of one decade would show a single one."""
     for digits in ERROR_TICKS:
         ticks = [digit * 10.0**power for power in range(-8, 4) for digit in digits]
@@ -206,17 +207,18 @@ def _mark_crossing(ax: Axes, crossing: Crossing, a: SeriesFit) -> None:
     over = ax.get_xaxis_transform()
     ax.axvline(at, color="0.35", lw=0.8, ls=":")
     ax.scatter([at], [error], s=70, facecolors="none", edgecolors="black", lw=1.1, zorder=5)
-    ends = max(low or left, left), min(high or right, right)
-    ax.hlines(0.985, *ends, transform=over, color="0.35", lw=2.5)
-    for end, bound, arrow in ((ends[0], low, "<"), (ends[1], high, ">")):
-        if bound is None:
-            ax.plot(end, 0.985, arrow, transform=over, color="0.35", ms=7, clip_on=False)
+    if low is not None or high is not None:
+        ends = max(low or left, left), min(high or right, right)
+        ax.hlines(0.985, *ends, transform=over, color="0.35", lw=2.5)
+        for end, bound, arrow in ((ends[0], low, "<"), (ends[1], high, ">")):
+            if bound is None:
+                ax.plot(end, 0.985, arrow, transform=over, color="0.35", ms=7, clip_on=False)
+    # Error falls with compute, so the upper right corner is free of curves.
     ax.annotate(
-        f"laws cross at {gflops_text(at)}\n{a.level:.0%}: {crossing.interval_text}",
-        (at, 0.985),
-        xycoords=over,
-        xytext=(5, -6),
-        textcoords="offset points",
+        f"laws cross at {gflops_text(at)} GFLOPs\n{a.level:.0%}: {crossing.interval_text}",
+        (0.985, 0.965),
+        xycoords="axes fraction",
+        ha="right",
         va="top",
         fontsize=8,
         color="0.2",
@@ -235,4 +237,5 @@ def _legends(ax: Axes, fits: Sequence[SeriesFit]) -> None:
     if any(len(fit.held_out) for fit in fits):
         symbols.insert(2, Line2D([], [], marker="x", ms=6, label="held-out frontier", **grey))
     handles = [*ax.get_legend_handles_labels()[0], *symbols]
-    ax.legend(handles=handles, loc="lower left", handlelength=1.8, labelspacing=0.3)
+    legend = ax.legend(handles=handles, loc="lower left", handlelength=1.8, labelspacing=0.3)
+    legend.set_zorder(6)

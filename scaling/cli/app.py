@@ -82,17 +82,14 @@ def repeated(words: Sequence[str]) -> list[str]:
     """`--compare a b` as `--compare a --compare b`, which is what the parser knows."""
     parsed: list[str] = []
     option = ""
-    for word in words:
+    for position, word in enumerate(words):
         if word.startswith("-"):
             option = word if word in VARIADIC else ""
-            if not option:
+            following = words[position + 1 : position + 2]
+            if not option or not following or following[0].startswith("-"):
                 parsed.append(word)
-        elif option:
-            parsed += [option, word]
         else:
-            parsed.append(word)
-    if option and (not parsed or parsed[-2:-1] != [option]):
-        parsed.append(option)
+            parsed += [option, word] if option else [word]
     return parsed
 
 

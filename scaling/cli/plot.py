@@ -25,11 +25,15 @@ def plot(
         str, typer.Option(help="How the frontier is taken: bins, published or pareto.")
     ] = "bins",
     max_compute: options.MaxCompute = None,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Draw learning curves instead: error against samples.")
+    ] = False,
     db: options.Database = options.RESULTS,
 ) -> None:
     """Draw points, frontier, law, 95 % band, held-out points and crossing, a panel per task.
 
-    The law is solid where it was fitted and dashed beyond.
+    The law is solid where it was fitted and dashed beyond. With --curves: error against samples
+    seen, a line for each model, a panel for each family.
     """
     from scaling.cli.fit import analyse
     from scaling.points import Selection
@@ -38,21 +42,23 @@ def plot(
         raise ScalingError(f"{output}: the name must end in one of {', '.join(FORMATS)}")
     if not output.parent.is_dir():
         raise ScalingError(f"{output}: there is no folder {output.parent}")
-    analysis = analyse(
-        db,
-        Selection(
-            study=study,
-            dataset=dataset,
-            schedule=schedule,
-            task=task,
-            metric=metric,
-            families=tuple(compare) if compare else None,
-        ),
-        frontier=frontier,
-        max_compute=max_compute,
+    selection = Selection(
+        study=study,
+        dataset=dataset,
+        schedule=schedule,
+        task=task,
+        metric=metric,
+        families=tuple(compare) if compare else None,
     )
-    from fitting.plots import figure_comparison
+    if curves:
+        from fitting.learning_curves import figure_learning_curves
+        from scaling.points import load_points
 
-    figure = figure_comparison(analysis, analysis.comparisons)
+        figure = figure_learning_curves(load_points(db, selection)[0])
+    else:
+        from fitting.plots import figure_comparison
+
+        analysis = analyse(db, selection, frontier=frontier, max_compute=max_compute)
+        figure = figure_comparison(analysis, analysis.comparisons)
     figure.savefig(output)
     typer.echo(f"wrote {output}", err=True)

@@ -18,7 +18,8 @@ def scaling(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         ("fit --compare clip mammut --json", "fit --compare clip --compare mammut --json"),
         ("fit --json --compare a b c", "fit --json --compare a --compare b --compare c"),
         ("fit --compare a --compare b", "fit --compare a --compare b"),
-        ("fit --compare --json", "fit --json --compare"),
+        ("fit --compare --json", "fit --compare --json"),
+        ("fit --json --compare", "fit --json --compare"),
         ("run grid.yaml --slots 2", "run grid.yaml --slots 2"),
     ],
 )

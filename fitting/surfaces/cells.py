@@ -1,0 +1,113 @@
+"""Cells in two dimensions: error by forward GFLOPs per sample and samples seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fitting.errors import FitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fitting.errors import Floats, Masks
+
+FLATTEST = 0.01
+"""Relative fall of the error below which nothing has been learned yet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Measured cells of one series in a fixed order, whatever the order in which they came.
+
+    Model size is in forward GFLOPs per sample, so that total compute is size x samples seen. For
+    language models that is 6N / 1e9 GFLOPs per token, up to a factor of the compute axis.
+    """
+
+    gflops_per_sample: Floats
+    """Model size (m,)."""
+    samples_seen: Floats
+    """(m,)."""
+    error: Floats
+    """(m,), a fraction or a loss."""
+
+    @classmethod
+    def of(cls, gflops_per_sample: Floats, samples_seen: Floats, error: Floats) -> Cells:
+        """Cells by ascending compute. Raises `FitError` at what is not finite or not positive."""
+        columns = [
+            np.asarray(column, dtype=np.float64)
+            for column in (gflops_per_sample, samples_seen, error)
+        ]
+        names = ("GFLOPs per sample", "samples seen", "error")
+        problems = [
+            f"{int(np.sum(~(np.isfinite(column) & (column > 0))))} of {len(column)} cells have no "
+            f"positive, finite {name}"
+            for name, column in zip(names, columns, strict=True)
+            if not np.all(np.isfinite(column) & (column > 0))
+        ]
+        if problems:
+            raise FitError("; ".join(problems))
+        size, samples, measured = columns
+        order = np.lexsort((measured, samples, size * samples))
+        return cls(size[order], samples[order], measured[order])
+
+    @classmethod
+    def from_points(cls, points: pd.DataFrame) -> Cells:
+        """Cells of one series from its `compute_gflops`, `samples_seen` and `error`.
+
+        Raises `FitError` if the rows are of several series, or a column is missing.
+        """
+        missing = [
+            name for name in ("compute_gflops", "samples_seen", "error") if name not in points
+        ]
+        if missing:
+            raise FitError(f"the table of points lacks the columns {', '.join(missing)}")
+        several = [
+            name
+            for name in ("study", "dataset", "schedule", "task", "metric", "family")
+            if name in points and points[name].nunique() > 1
+        ]
+        if several:
+            raise FitError(f"these cells differ in {', '.join(several)}: give those of one series")
+        rows = points.drop_duplicates()
+        samples = rows["samples_seen"].to_numpy(dtype=np.float64)
+        compute = rows["compute_gflops"].to_numpy(dtype=np.float64)
+        return cls.of(compute / samples, samples, rows["error"].to_numpy(dtype=np.float64))
+
+    def __len__(self) -> int:
+        """Number of cells."""
+        return len(self.error)
+
+    @cached_property
+    def compute_gflops(self) -> Floats:
+        """Total forward GFLOPs of each cell (m,)."""
+        return self.gflops_per_sample * self.samples_seen
+
+    def where(self, kept: Masks) -> Cells:
+        """Some of the cells."""
+        return Cells(self.gflops_per_sample[kept], self.samples_seen[kept], self.error[kept])
+
+    def up_to(self, max_compute: float) -> Cells:
+        """The cells of at most `max_compute` GFLOPs; those above are held out."""
+        return self.where(self.compute_gflops <= max_compute)
+
+    def check(self, parameters: int) -> None:
+        """Raise `FitError` if a law of so many parameters cannot be told from these cells."""
+        problems = []
+        if len(self) <= parameters:
+            problems.append(f"{len(self)} cells cannot determine {parameters} parameters")
+        sizes, lengths = len(np.unique(self.gflops_per_sample)), len(np.unique(self.samples_seen))
+        if sizes < 3:
+            problems.append(f"{sizes} different model sizes; at least 3 are needed")
+        if lengths < 3:
+            problems.append(f"{lengths} different counts of samples seen; at least 3 are needed")
+        if len(self) and self.error.min() > (1 - FLATTEST) * self.error.max():
+            problems.append(
+                f"all errors lie between {self.error.min():.4g} and {self.error.max():.4g}, within "
+                "1 % of one another: nothing has been learned yet"
+            )
+        if problems:
+            raise FitError("; ".join(problems))

@@ -1,0 +1,226 @@
+"""The backtest: what laws and estimators would have said of compute that came later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fitting.errors import FitError
+from fitting.fit import student_t
+from fitting.frontier import method_named
+from fitting.series import read_series
+from fitting.validate_folds import Cuts
+from fitting.validate_scores import common_cases, score_by_ratio, score_by_series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from fitting.errors import Floats
+    from fitting.series import Series, Setting
+    from fitting.series_fit import Estimator, SeriesFit
+    from fitting.validate_folds import Fold
+    from fitting.validate_scores import RatioScore, SeriesScore
+
+    Watch = Callable[[Sequence[Series]], Iterable[Series]]
+    """Hands on the series one by one and may tell somebody how many are done."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One held-out point, and what an estimator said of it without having seen it."""
+
+    estimator: str
+    setting: Setting
+    family: str
+    origin: float
+    """GFLOPs at which the series was cut."""
+    gflops: float
+    ratio: float
+    """Compute of the point relative to the largest compute that was trained on."""
+    measured: float
+    predicted: float
+    confidence: float
+    """Half-width of the interval of the law; inf if the data do not determine it."""
+    prediction: float
+    """Half-width of the interval of one new run."""
+
+    @property
+    def miss(self) -> float:
+        """Predicted minus measured error."""
+        return self.predicted - self.measured
+
+
+@dataclass(frozen=True)
+class Untested:
+    """A series, or one fold of it, that an estimator could not be tested on, and why."""
+
+    setting: Setting
+    family: str
+    estimator: str | None
+    """None if no estimator could."""
+    origin: float | None
+    """GFLOPs; None if the series has no folds."""
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """Every forecast of every estimator, and the scores that follow from them."""
+
+    estimators: tuple[str, ...]
+    cuts: Cuts
+    level: float
+    forecasts: tuple[Forecast, ...]
+    untested: tuple[Untested, ...]
+
+    @cached_property
+    def common(self) -> tuple[Forecast, ...]:
+        """Forecasts of the points that all estimators predicted, which alone can be compared."""
+        return common_cases(self.forecasts, self.estimators)
+
+    def by_ratio(self) -> tuple[RatioScore, ...]:
+        """Scores of each estimator in each bin of extrapolation, over common cases."""
+        return score_by_ratio(self.common, self.estimators)
+
+    def by_series(self) -> tuple[SeriesScore, ...]:
+        """Scores of each estimator on each series from each origin, over common cases."""
+        return score_by_series(self.common)
+
+    def of(self, estimator: str) -> tuple[Forecast, ...]:
+        """All forecasts of one estimator, common or not."""
+        return tuple(one for one in self.forecasts if one.estimator == estimator)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain Python values that strict JSON can hold; see `fitting.validate_report`."""
+        from fitting.validate_report import backtest_entry
+
+        return backtest_entry(self)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    forecasts: list[Forecast] = field(default_factory=list)
+    untested: list[Untested] = field(default_factory=list)
+
+
+def backtest(
+    points: pd.DataFrame,
+    estimators: Mapping[str, Estimator],
+    *,
+    origins: Literal["rolling"] | Sequence[float] = "rolling",
+    min_train: float | None = None,
+    truth: str | None = None,
+    watch: Watch = iter,
+) -> Backtest:
+    """Let every estimator predict what each series of `points` measured above each origin.
+
+    For each origin an estimator gets the cells at or below it, takes its own frontier of them and
+    fits; what it predicts are the points above the origin of the full data's frontier.
+
+    `points` are as for `fitting.analyse`; `estimators` by the names that the scores will carry.
+    `origins`, `min_train` (GFLOPs) and `truth` say where series are cut and what is predicted, see
+    `Cuts`.
+
+    Raises `FitError` if nothing could be tested or the options are wrong.
+    """
+    given = None if isinstance(origins, str) else tuple(sorted(origins))
+    cuts = Cuts(origins=given, min_train=min_train, truth=truth)
+    _check(estimators, cuts)
+    # The bootstrap has no part in a forecast, so none is drawn.
+    contestants = {name: replace(one, refits=0) for name, one in estimators.items()}
+    outcome = _Outcome()
+    for series in watch(read_series(points, None, lambda _: np.inf)):
+        _test(series, cuts, contestants, outcome)
+    if not outcome.forecasts:
+        reasons = dict.fromkeys(
+            f"  {one.setting} / {one.family}: {one.reason}" for one in outcome.untested
+        )
+        raise FitError("nothing could be tested:\n" + "\n".join(reasons))
+    return Backtest(
+        estimators=tuple(estimators),
+        cuts=cuts,
+        level=next(iter(estimators.values())).level,
+        forecasts=tuple(outcome.forecasts),
+        untested=tuple(outcome.untested),
+    )
+
+
+def half_widths(fit: SeriesFit, gflops: Floats) -> tuple[Floats, Floats]:
+    """Half-widths (t,) of the interval of the law and of that of one new run.
+
+    A new run adds its own scatter to what is not known of the law: t sqrt(se^2 + s^2), with s^2
+    the residual variance. Infinite where the data do not determine the law.
+    """
+    law = fit.fit
+    quantile = student_t(fit.level, law.degrees_of_freedom)
+    error = law.standard_error(gflops)
+    return quantile * error, quantile * np.sqrt(error**2 + law.sse / law.degrees_of_freedom)
+
+
+def _test(
+    series: Series, cuts: Cuts, estimators: Mapping[str, Estimator], outcome: _Outcome
+) -> None:
+    try:
+        folds = cuts.folds(series)
+    except FitError as error:
+        outcome.untested.append(Untested(series.setting, series.family, None, None, str(error)))
+        return
+    for fold in folds:
+        for name, estimator in estimators.items():
+            try:
+                outcome.forecasts.extend(_forecast(name, estimator, fold))
+            except FitError as error:
+                outcome.untested.append(
+                    Untested(series.setting, series.family, name, fold.origin, str(error))
+                )
+
+
+def _forecast(name: str, estimator: Estimator, fold: Fold) -> list[Forecast]:
+    fit = estimator.apply(fold.training)
+    predicted = fit.fit.predict(fold.targets)
+    confidence, prediction = half_widths(fit, fold.targets)
+    return [
+        Forecast(
+            estimator=name,
+            setting=fold.training.setting,
+            family=fold.training.family,
+            origin=fold.origin,
+            gflops=float(fold.targets[i]),
+            ratio=float(fold.targets[i]) / fold.reached,
+            measured=float(fold.measured[i]),
+            predicted=float(predicted[i]),
+            confidence=float(confidence[i]),
+            prediction=float(prediction[i]),
+        )
+        for i in range(len(fold.targets))
+    ]
+
+
+def _check(estimators: Mapping[str, Estimator], cuts: Cuts) -> None:
+    problems = []
+    if not estimators:
+        problems.append("no estimator was given")
+    if len({one.level for one in estimators.values()}) > 1:
+        problems.append("the estimators have different levels; their intervals cannot be compared")
+    if cuts.origins == ():
+        problems.append("no threshold was given")
+    try:
+        method_named(cuts.method)
+    except FitError as error:
+        problems.append(str(error))
+    for name, values in (("thresholds", cuts.origins or ()), ("min_train", (cuts.min_train,))):
+        wrong = [value for value in values if value is not None and not _is_compute(value)]
+        if wrong:
+            given = ", ".join(f"{value:g}" for value in wrong)
+            problems.append(f"{name} is {given}; give positive, finite GFLOPs")
+    if problems:
+        raise FitError("; ".join(problems))
+
+
+def _is_compute(value: float) -> bool:
+    return bool(np.isfinite(value) and value > 0)
