@@ -10,19 +10,22 @@ Words: a **cell** is one measured point; a **series** the cells of one family in
 a loss.
 """
 
-from fitting.analysis import Analysis, Failure, Options, analyse
+from fitting.analysis import Analysis, Failure, analyse
 from fitting.compare import BetterAt, Comparison, Crossing
 from fitting.errors import FitError
 from fitting.fit import Fit, FitStatus
 from fitting.frontier import Frontier
-from fitting.laws import LAWS, Law, SaturatingPowerLaw
+from fitting.laws import LAWS, AnchoredLaw, Law, SaturatingPowerLaw
+from fitting.options import Options
+from fitting.prediction import Prediction, Score
 from fitting.resample import Refits
 from fitting.series import Series, Setting
-from fitting.series_fit import Prediction, Score, SeriesFit
+from fitting.series_fit import SeriesFit
 
 __all__ = [
     "LAWS",
     "Analysis",
+    "AnchoredLaw",
     "BetterAt",
     "Comparison",
     "Crossing",

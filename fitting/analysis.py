@@ -2,92 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fitting import report
-from fitting.compare import Comparison, compare
+from fitting.compare import Comparison
+from fitting.compare import compare as compare_two
 from fitting.errors import FitError
-from fitting.frontier import method_named
-from fitting.laws import law_named
+from fitting.options import Options
+from fitting.sensitivity import Variant, sensitivity
 from fitting.series import read_series
-from fitting.series_fit import Estimator, SeriesFit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
     from fitting.series import Series, Setting
+    from fitting.series_fit import SeriesFit
 
-FEWEST_REFITS = 100
-"""A 95 % interval of fewer refits would hang on its two outermost ones."""
+__all__ = ["Analysis", "Failure", "Options", "analyse"]
+
 FURTHER = 10.0
 """The second default target, relative to the largest compute that all contestants reached."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to fit; every problem of the options is reported at once, as a `FitError`."""
-
-    law: str = "saturating"
-    frontier: str = "bins"
-    max_compute: float | Mapping[str, float] | None = None
-    """GFLOPs above which cells are held out, or that of each study; None holds out nothing."""
-    targets: tuple[float, ...] = ()
-    """Computes (GFLOPs) to predict at; by default the largest that all contestants of a setting
-    have reached, and 10 times that."""
-    refits: int = 1000
-    level: float = 0.95
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        problems = []
-        for look_up, name in ((law_named, self.law), (method_named, self.frontier)):
-            try:
-                look_up(name)
-            except FitError as error:
-                problems.append(str(error))
-        if not all(_is_compute(limit) for limit in self._limits()):
-            problems.append(f"max_compute is {self.max_compute}; give positive GFLOPs")
-        if not all(_is_compute(target) for target in self.targets):
-            problems.append(f"targets are {self.targets}; give positive, finite GFLOPs")
-        if self.refits < FEWEST_REFITS:
-            problems.append(f"refits is {self.refits}; at least {FEWEST_REFITS} are needed")
-        if not 0.5 <= self.level < 1:
-            problems.append(f"level is {self.level}; give a fraction from 0.5 to below 1")
-        if self.seed < 0:
-            problems.append(f"seed is {self.seed}; it cannot be negative")
-        if problems:
-            raise FitError("; ".join(problems))
-
-    @property
-    def estimator(self) -> Estimator:
-        """The options that concern one series."""
-        return Estimator(
-            law=law_named(self.law),
-            frontier=self.frontier,
-            refits=self.refits,
-            level=self.level,
-            seed=self.seed,
-        )
-
-    def max_compute_of(self, study: str) -> float:
-        """GFLOPs above which cells of `study` are held out, inf for none."""
-        if isinstance(self.max_compute, Mapping):
-            return float(self.max_compute.get(study, np.inf))
-        return np.inf if self.max_compute is None else float(self.max_compute)
-
-    def _limits(self) -> tuple[float, ...]:
-        if isinstance(self.max_compute, Mapping):
-            return tuple(self.max_compute.values())
-        return () if self.max_compute is None else (self.max_compute,)
 
 
 @dataclass(frozen=True)
@@ -113,6 +52,8 @@ class Analysis:
     failures: tuple[Failure, ...]
     targets: Mapping[Setting, tuple[float, ...]] = field(default_factory=dict)
     """Computes at which each setting's contestants are compared; empty without a comparison."""
+    variants: tuple[tuple[Variant, ...], ...] = ()
+    """Of each comparison, if `options.sensitivity` asks for them."""
 
     def targets_of(self, fit: SeriesFit) -> tuple[float, ...]:
         """Computes (GFLOPs) at which a fit is predicted."""
@@ -130,13 +71,19 @@ class Analysis:
         """Plain Python values that strict JSON can hold; see `fitting.report` for the keys."""
         return {
             "fits": [report.fit_entry(fit, self.targets_of(fit)) for fit in self.fits],
-            "comparisons": [report.comparison_entry(one) for one in self.comparisons],
+            "comparisons": self._comparison_entries(),
             "failures": [
                 {**one.setting._asdict(), "family": one.family, "reason": one.reason}
                 for one in self.failures
             ],
             "options": report.options_entry(self.options),
         }
+
+    def _comparison_entries(self) -> list[dict[str, Any]]:
+        entries = [report.comparison_entry(one) for one in self.comparisons]
+        for entry, variants in zip(entries, self.variants, strict=False):
+            entry["sensitivity"] = report.sensitivity_entry(variants)
+        return entries
 
 
 def analyse(
@@ -146,7 +93,8 @@ def analyse(
 
     `points` holds one measurement a row: study, dataset, schedule, task, metric, family, model,
     samples_seen, compute_gflops (forward, total), error (a fraction, or a loss), and optionally
-    trial and seed, which tell repeated measurements from repeated rows. `compare` names families;
+    trial and seed, which tell repeated measurements from repeated rows, and chance_error or
+    classes, which say what a model without training scores. `compare` names families;
     every pair (a, b) of them in the order given is compared. Without it all series are fitted and
     none compared.
 
@@ -170,22 +118,18 @@ def analyse(
         setting: options.targets or _default_targets(contestants)
         for setting, contestants in settings.items()
     }
+    pairs = [
+        (a, b, targets[setting])
+        for setting, contestants in settings.items()
+        for a, b in combinations(contestants, 2)
+    ]
     return Analysis(
         options=options,
         fits=tuple(fits),
-        comparisons=_compare_all(settings, targets),
+        comparisons=tuple(compare_two(*pair) for pair in pairs),
         failures=tuple(failures),
         targets=targets,
-    )
-
-
-def _compare_all(
-    settings: Mapping[Setting, list[SeriesFit]], targets: Mapping[Setting, tuple[float, ...]]
-) -> tuple[Comparison, ...]:
-    return tuple(
-        compare(a, b, targets[setting])
-        for setting, contestants in settings.items()
-        for a, b in combinations(contestants, 2)
+        variants=tuple(sensitivity(*pair) for pair in pairs) if options.sensitivity else (),
     )
 
 
@@ -222,7 +166,3 @@ def _check_families(points: pd.DataFrame, compare: Sequence[str] | None) -> None
             problems.append(f"no points of family {name!r}{hint}")
     if problems:
         raise FitError(f"{'; '.join(problems)} (there are: {', '.join(known) or 'none'})")
-
-
-def _is_compute(value: float) -> bool:
-    return bool(np.isfinite(value) and value > 0)

@@ -81,6 +81,8 @@ class Comparison:
     doubts: tuple[str, ...]
     """Why the comparison cannot be decided whatever the probabilities are."""
     verdict: str
+    caveats: tuple[str, ...] = ()
+    """Why its intervals and probabilities claim no level."""
 
 
 def compare(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> Comparison:
@@ -88,7 +90,7 @@ def compare(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> Compariso
     names = a.series.family, b.series.family
     crossing = find_crossing(a, b)
     better_at = _better_at(a, b, targets)
-    doubts = _doubts(a, b)
+    doubts, caveats = _doubts(a, b), _caveats(a, b)
     return Comparison(
         setting=a.series.setting,
         a=names[0],
@@ -96,7 +98,8 @@ def compare(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> Compariso
         crossing=crossing,
         better_at=better_at,
         doubts=doubts,
-        verdict=verdict(names, crossing, better_at, doubts),
+        verdict=verdict(names, crossing, better_at, doubts, caveats),
+        caveats=caveats,
     )
 
 
@@ -194,8 +197,8 @@ def _better_at(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> tuple[
     Both come from the same refits, so that they cannot contradict each other. Single predictions
     get t intervals instead, which cover better there; in a difference the bias of resampled
     frontiers, always a little above the true one, cancels: in simulated grids of two equal
-    families percentiles of the difference cover 0.95 to 0.99 (Welch's t 0.90 to 1.00), and a
-    winner is declared in 1 to 11 % of the experiments, where 10 % are nominal
+    families percentiles of the difference cover 0.95 to 1.00 (Welch's t 0.90 to 1.00), and a
+    winner is declared in 0 to 11 % of the experiments, where 10 % are nominal
     (`tests/fitting/test_coverage.py`).
     """
     gflops = np.array(targets)
@@ -252,4 +255,12 @@ def _doubts(a: SeriesFit, b: SeriesFit) -> tuple[str, ...]:
         else f"{side.series.family} has too few cells to resample"
         for side in (a, b)
         if not side.is_determined or side.refits is None
+    )
+
+
+def _caveats(a: SeriesFit, b: SeriesFit) -> tuple[str, ...]:
+    return tuple(
+        f"no {100 * side.level:g} % claim for {side.series.family}: {side.doubt}"
+        for side in (a, b)
+        if side.is_determined and side.doubt
     )

@@ -17,7 +17,13 @@ class FitError(ValueError):
     """
 
 
+PLAIN_BELOW = 1e4
+"""Computes below it are written out: 2,100."""
+
+
 def gflops_text(value: float) -> str:
-    """A compute to two digits: 7.0e10."""
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
+    """A compute to two digits: 7.0e+10, or plainly if it is small: 14 or 2,100."""
+    if not PLAIN_BELOW > value >= 1:
+        return f"{value:.1e}"
+    rounded = float(f"{value:.1e}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:.2g}"

@@ -1,14 +1,17 @@
 """The frontier: the best error reached at each compute, and a count of what was left out of it.
 
 A method is a function of many resamples of one series at once, so that a bootstrap that takes the
-frontier again costs little more than one frontier. To add one, write a function and register it.
+frontier again costs little more than one frontier. To add one that chooses among cells, write a
+function of their compute and error and put `@_register` before it. To add one that needs more, or
+that moves cells, such as a model of error over size and samples seen, `register` a function of
+`Cells`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,9 +26,50 @@ Method = Callable[["Floats", "Floats", "Masks"], "Masks"]
 """(compute (m,), error (m,), which cells each resample holds (b, m)) -> on the frontier (b, m)."""
 
 METHODS: dict[str, Method] = {}
+"""Methods that choose among cells by compute and error."""
 
 BEATEN = "a cell that costs no more has no larger error"
 NOT_BEST_OF_BIN = "not the best of its compute bin"
+ABOVE_HULL = "above the line between two cells of the frontier"
+
+
+class Cells(NamedTuple):
+    """What a method may know of the m cells of a series."""
+
+    gflops: Floats
+    error: Floats
+    samples_seen: Floats | None = None
+    """None where it was not given."""
+
+    @property
+    def gflops_per_sample(self) -> Floats:
+        """Forward compute of one sample; raises `FitError` without samples seen."""
+        if self.samples_seen is None:
+            raise FitError("this frontier needs the samples seen of every cell")
+        return self.gflops / self.samples_seen
+
+    def take(self, rows: Integers | Masks) -> Cells:
+        """Some of the cells."""
+        seen = None if self.samples_seen is None else self.samples_seen[rows]
+        return Cells(self.gflops[rows], self.error[rows], seen)
+
+
+class Chosen(NamedTuple):
+    """The frontiers of b resamples."""
+
+    on_frontier: Masks
+    """Which of the cells are points of it (b, m)."""
+    error: Floats
+    """Their error there (m,) or (b, m): what was measured, unless the method moves cells."""
+
+
+MODELS: dict[str, Callable[[Cells, Masks], Chosen]] = {}
+"""Methods that need more than compute and error, or move cells to the frontier."""
+
+
+def register(name: str, method: Callable[[Cells, Masks], Chosen]) -> None:
+    """Make `method`, of cells and of which of them each resample holds (b, m), known as `name`."""
+    MODELS[name] = method
 
 
 @dataclass(frozen=True)
@@ -44,25 +88,51 @@ class Frontier:
         return len(self.index)
 
 
-def frontier(method: str, gflops: Floats, error: Floats) -> Frontier:
+def frontier(
+    method: str, gflops: Floats, error: Floats, samples_seen: Floats | None = None
+) -> Frontier:
     """The frontier of one series by a registered method; the order of the points is irrelevant."""
     order = np.lexsort((error, gflops))
-    x, y = gflops[order], error[order]
-    everything = np.ones((1, len(x)), dtype=bool)
-    chosen = method_named(method)(x, y, everything)[0]
-    undominated = pareto(x, y, everything)[0]
+    cells = Cells(gflops, error, samples_seen).take(order)
+    everything = np.ones((1, len(order)), dtype=bool)
+    on_frontier, errors = choose(method, cells, everything)
+    chosen = on_frontier[0]
+    undominated = pareto(cells.gflops, cells.error, everything)[0]
+    other = ABOVE_HULL if method == "hull" else NOT_BEST_OF_BIN
     counts = {
         BEATEN: int(np.sum(~chosen & ~undominated)),
-        NOT_BEST_OF_BIN: int(np.sum(~chosen & undominated)),
+        other: int(np.sum(~chosen & undominated)),
     }
     left_out = {reason: count for reason, count in counts.items() if count}
-    return Frontier(x[chosen], y[chosen], order[chosen], left_out)
+    at_frontier = np.broadcast_to(errors, on_frontier.shape)[0]
+    return Frontier(cells.gflops[chosen], at_frontier[chosen], order[chosen], left_out)
+
+
+def choose(method: str, cells: Cells, held: Masks) -> Chosen:
+    """The frontiers of resamples of `cells`, of which `held` (b, m) says what each holds.
+
+    Raises `FitError` if the method is unknown or lacks something.
+    """
+    if method in MODELS:
+        return MODELS[method](cells, held)
+    return Chosen(method_named(method)(cells.gflops, cells.error, held), cells.error)
+
+
+def check_method(name: str) -> None:
+    """Raise a `FitError` that lists the methods there are, if `name` is none of them."""
+    if name not in METHODS and name not in MODELS:
+        known = ", ".join(sorted([*METHODS, *MODELS]))
+        raise FitError(f"unknown frontier {name!r} (known: {known})")
 
 
 def method_named(name: str) -> Method:
-    """The registered method, or a `FitError` that lists those there are."""
+    """The registered method that chooses among cells, or a `FitError` that lists those there are.
+
+    See also `choose`, which knows those that need more than compute and error.
+    """
+    check_method(name)
     if name not in METHODS:
-        raise FitError(f"unknown frontier {name!r} (known: {', '.join(sorted(METHODS))})")
+        raise FitError(f"the {name} frontier needs more than compute and error")
     return METHODS[name]
 
 
@@ -99,11 +169,46 @@ def bins(gflops: Floats, error: Floats, held: Masks) -> Masks:
     Bins start at powers of 2 GFLOPs whatever the data, so that adding a cell moves no bin. Of
     cells with equal error the cheapest is taken.
     """
-    number = np.floor(np.log2(gflops)).astype(np.intp)
-    order = np.lexsort((gflops, error, number))
+    return best_of_bins(gflops, error, held, np.floor(np.log2(gflops)))
+
+
+def best_of_bins(
+    gflops: Floats, error: Floats, held: Masks, number: Floats, *, dearest: bool = False
+) -> Masks:
+    """The best cell of each bin, where it lowers the error of all cheaper ones.
+
+    `number` (m,) is the bin of each cell and ascends with compute; of equals in a bin the cheapest
+    is taken, or the dearest.
+    """
+    order = np.lexsort((-gflops if dearest else gflops, error, number))
     best = np.zeros_like(held)
     best[:, order] = _first_of_each_bin(number[order], held[:, order])
     return pareto(gflops, error, best)
+
+
+@_register
+def hull(gflops: Floats, error: Floats, held: Masks) -> Masks:
+    """The lower convex hull of ln error over ln compute, from the cheapest cell to the best one.
+
+    A power law is a straight line there, one with a floor convex, one that bends at small compute
+    concave: at that end only the corners are kept. An error of 0 counts as the smallest positive
+    number.
+    """
+    undominated = pareto(gflops, error, held)
+    used = np.flatnonzero(undominated.any(axis=0))
+    order = used[np.argsort(gflops[used], kind="stable")]
+    x, y = np.log(gflops[order]), np.log(np.maximum(error[order], np.finfo(float).tiny))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = (y[None, :] - y[:, None]) / (x[None, :] - x[:, None])
+    before = x[None, :] > x[:, None]
+    on_frontier = np.zeros_like(held)
+    for row, mask in enumerate(undominated[:, order]):
+        here = before & mask[:, None] & mask[None, :]
+        # Below every chord: steeper towards it from all before than from it to all beyond.
+        steepest_before = np.where(here, slope, -np.inf).max(axis=0)
+        flattest_beyond = np.where(here, slope, np.inf).min(axis=1)
+        on_frontier[row, order] = mask & (steepest_before <= flattest_beyond)
+    return on_frontier
 
 
 @_register
@@ -152,7 +257,7 @@ def _published_between(
     return on_frontier
 
 
-def _first_of_each_bin(number: Integers, held: Masks) -> Masks:
+def _first_of_each_bin(number: Integers | Floats, held: Masks) -> Masks:
     """The first held cell of each bin, (b, m); cells are sorted by bin number."""
     first = np.zeros_like(held)
     starts = np.flatnonzero(np.diff(number, prepend=-np.inf))

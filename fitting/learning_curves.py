@@ -55,7 +55,7 @@ def figure_learning_curves(points: pd.DataFrame) -> Figure:
             len(settings), len(families), squeeze=False, sharex=True, sharey="row"
         )
         for row, (key, its_points) in zip(axes, settings, strict=True):
-            setting = Setting(*key)
+            setting = Setting(*map(str, key))
             for ax, family in zip(row, families, strict=True):
                 of_family = its_points[its_points["family"] == family]
                 ax.set(xscale="log", yscale="log", xlabel="Samples seen")

@@ -1,4 +1,4 @@
-"""The bootstrap: draw the cells of a series again, take the frontier again, fit again."""
+"""The bootstrap: draw a series again, take the frontier again, fit again."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from zlib import crc32
 
 import numpy as np
 
-from fitting.descent import Points, descend
 from fitting.errors import FitError
-from fitting.frontier import method_named
-from fitting.projection import best_start
+from fitting.frontier import Cells, choose
+from fitting.objective import Objective
+from fitting.search import optimum_of_each
 
 if TYPE_CHECKING:
-    from fitting.errors import Floats, Masks
+    from fitting.errors import Floats, Integers
     from fitting.laws import Law
 
+KINDS = ("cells", "points", "runs")
+"""What is drawn with replacement.
+
+Cells, after which the frontier is taken again; the points of the frontier as it is, so that how
+it was chosen does not count; or runs, that is trials with all their cells, which share what went
+right or wrong in training.
+"""
 MOST_ROUNDS = 20
 """Times that resamples too poor to fit are drawn again before the bootstrap gives up."""
 
@@ -41,56 +48,105 @@ class Refits:
         return self.law.error(self.theta, np.asarray(gflops) / self.scale)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """How resamples are drawn."""
+
+    frontier: str = "bins"
+    refits: int = 1000
+    seed: int = 0
+    kind: str = "cells"
+    """One of `KINDS`."""
+
+
 def refit(
     law: Law, method: str, cells: tuple[Floats, Floats], *, scale: float, refits: int, seed: int
 ) -> Refits:
-    """Fit `law` to the frontier of `refits` resamples of `cells`, compute and error (m,) each.
+    """`refit_all` by least squares on the `method` frontier of resampled cells."""
+    how = Resampling(frontier=method, refits=refits, seed=seed)
+    return refit_all(law, Cells(*cells), how, scale=scale)
 
-    Cells are drawn with replacement. A resample whose frontier has fewer points than the law has
-    parameters, or does not fall, is drawn again and counted. The random stream depends on `seed`
-    and on the measured errors, so that neither the order of cells or series nor the name of a
-    family changes a result, and two series are resampled independently.
+
+def refit_all(
+    law: Law,
+    cells: Cells,
+    how: Resampling,
+    *,
+    scale: float,
+    run: Integers | None = None,
+    objective: Objective | None = None,
+) -> Refits:
+    """Fit `law` to the frontier of `how.refits` resamples of `cells`.
+
+    A resample whose frontier has fewer points than the law has parameters, or does not fall, is
+    drawn again and counted. The random stream depends on the seed and on the measured errors, so
+    that neither the order of cells or series nor the name of a family changes a result, and two
+    series are resampled independently. `run` (m,) numbers the trial of each cell. Under a prior
+    each refit draws the prior's centre too, see `Penalty.drawn`.
 
     Raises `FitError` if most resamples are too poor.
     """
-    order = np.lexsort((cells[1], cells[0]))
-    gflops, error = cells[0][order], cells[1][order]
-    generator = np.random.default_rng([seed, crc32(error.tobytes())])
+    objective = (objective or Objective()).of(law)
+    order = np.lexsort((cells.error, cells.gflops))
+    cells = cells.take(order)
+    run = np.arange(len(order)) if run is None else run[order]
+    generator = np.random.default_rng([how.seed, crc32(cells.error.tobytes())])
     kept: list[Floats] = []
-    missing, drawn_again = refits, 0
+    missing, drawn_again = how.refits, 0
     for _ in range(MOST_ROUNDS):
-        on_frontier = _draw(method, gflops, error, missing, generator)
-        usable = on_frontier.sum(axis=1) >= len(law.parameters)
-        theta = _fit_each(law, gflops / scale, error, on_frontier[usable])
+        weight, error = _draw(how, cells, run, missing, generator)
+        usable = np.sum(weight > 0, axis=1) >= len(law.parameters)
+        error = error[usable] if error.ndim == 2 else error
+        drawn = cells.gflops / scale, error, weight[usable]
+        theta = _fit_each(law, drawn, objective, generator)
         kept.append(theta)
         drawn_again += missing - len(theta)
         missing -= len(theta)
         if not missing:
             return Refits(law, np.concatenate(kept), scale, drawn_again)
     raise FitError(
-        f"{drawn_again} of {drawn_again + refits - missing} resamples of the {len(error)} cells "
-        f"leave a frontier of fewer than {len(law.parameters)} points"
+        f"{drawn_again} of {drawn_again + how.refits - missing} resamples of the "
+        f"{len(order)} cells leave a frontier of fewer than {len(law.parameters)} points"
     )
 
 
 def _draw(
-    method: str, gflops: Floats, error: Floats, count: int, generator: np.random.Generator
-) -> Masks:
-    """Which cells are on the frontier of each of `count` resamples (count, m)."""
-    size = len(gflops)
-    held = np.zeros((count, size), dtype=bool)
-    drawn = generator.integers(size, size=(count, size))
-    held[np.arange(count)[:, None], drawn] = True
-    return method_named(method)(gflops, error, held)
+    how: Resampling, cells: Cells, run: Integers, count: int, generator: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """How often each cell counts in each resample (count, m), and its error (m,) or (count, m)."""
+    size = len(cells.gflops)
+    if how.kind == "points":
+        everything = np.ones((1, size), dtype=bool)
+        on_frontier, error = choose(how.frontier, cells, everything)
+        points = np.flatnonzero(on_frontier[0])
+        weight = np.zeros((count, size))
+        weight[:, points] = generator.multinomial(
+            len(points), np.full(len(points), 1 / len(points)), size=count
+        )
+        return weight, np.broadcast_to(error, (1, size))[0]
+    _, unit = np.unique(run, return_inverse=True)
+    unit = unit.reshape(-1) if how.kind == "runs" else np.arange(size)
+    units = int(unit.max()) + 1
+    held = np.zeros((count, units), dtype=bool)
+    held[np.arange(count)[:, None], generator.integers(units, size=(count, units))] = True
+    on_frontier, error = choose(how.frontier, cells, held[:, unit])
+    return on_frontier.astype(np.float64), error
 
 
-def _fit_each(law: Law, x: Floats, error: Floats, on_frontier: Masks) -> Floats:
-    """theta of the resamples that can be fitted (r, p)."""
-    if not len(on_frontier):
+def _fit_each(
+    law: Law,
+    drawn: tuple[Floats, Floats, Floats],
+    objective: Objective,
+    generator: np.random.Generator,
+) -> Floats:
+    """theta of the resamples, x, error and weight, that can be fitted (r, p)."""
+    x, error, weight = drawn
+    if not len(weight):
         return np.empty((0, len(law.parameters)))
-    used = on_frontier.any(axis=0)
-    x, error, weight = x[used], error[used], on_frontier[:, used].astype(np.float64)
-    start, exists = best_start(law, x, error, weight)
-    points = Points.packed(x, error, weight[exists])
-    found = descend(law, points, start[exists], x_range=x)
+    used = np.any(weight > 0, axis=0)
+    penalty = objective.penalty(law)
+    if penalty is not None:
+        penalty = penalty.drawn(len(weight), generator)
+    cells = x[used], error[..., used]
+    found, _ = optimum_of_each(law, cells, weight[:, used], objective, penalty)
     return found.theta

@@ -10,13 +10,14 @@ import numpy as np
 from scipy.special import stdtr
 
 from fitting.errors import FitError
+from fitting.frontier import Cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from fitting.errors import Floats, Masks
+    from fitting.errors import Floats, Integers, Masks
 
 SETTING_COLUMNS = ("study", "dataset", "schedule", "task", "metric")
 REQUIRED_COLUMNS = (
@@ -28,6 +29,9 @@ REQUIRED_COLUMNS = (
     "error",
 )
 OPTIONAL_COLUMNS = ("trial", "seed")
+"""They tell repeated measurements from repeated rows; cells of one trial share their fate."""
+CHANCE_COLUMNS = ("chance_error", "classes")
+"""Error of a model that has learned nothing, or the number of classes, of which 1 is right."""
 LOSS_NAMES = re.compile(r"loss|perplexity|nll|entropy|bits_per")
 """Metrics that are no fraction, so that an error above 1 is no mistake."""
 LEAST_FALL = 0.01
@@ -72,6 +76,17 @@ class Series:
     """Rows that repeated another one in every column and were counted once."""
     max_compute: float
     """Cells above it are held out; inf if none are."""
+    samples_seen: Floats | None = None
+    """Samples seen of each cell (m,)."""
+    run: Integers | None = None
+    """A number for each cell (m,), the same for cells of one trial."""
+    chance_error: float | None = None
+    """Error of a model that has learned nothing; None if the table does not say."""
+
+    @property
+    def cells(self) -> Cells:
+        """The cells that may be fitted, as frontier methods take them."""
+        return Cells(self.gflops, self.error, self.samples_seen).take(~self.is_held_out)
 
     @property
     def is_held_out(self) -> Masks:
@@ -114,9 +129,10 @@ def read_series(
 ) -> list[Series]:
     """Group tidy rows into series, sorted by setting, then by the order of `families`.
 
-    `points` has `REQUIRED_COLUMNS` and may have `OPTIONAL_COLUMNS`; one row is one measurement.
-    `max_compute_of` gives the GFLOPs above which a study's cells are held out.
-    Raises `FitError` if a column or a family is missing.
+    `points` has `REQUIRED_COLUMNS` and may have `OPTIONAL_COLUMNS` and one of `CHANCE_COLUMNS`;
+    one row is one measurement. `max_compute_of` gives the GFLOPs above which a study's cells are
+    held out.
+    Raises `FitError` if a column or a family is missing or chance is given twice for one series.
     """
     _check_table(points)
     identity = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in points.columns]
@@ -134,6 +150,9 @@ def read_series(
                 error=cells["error"].to_numpy(dtype=np.float64),
                 duplicates=len(rows) - len(cells),
                 max_compute=max_compute_of(setting[0]),
+                samples_seen=cells["samples_seen"].to_numpy(dtype=np.float64),
+                run=_runs(cells),
+                chance_error=_chance_error(cells, " / ".join((*setting, family))),
             )
         )
     if rank is not None:
@@ -150,6 +169,29 @@ def _check_table(points: pd.DataFrame) -> None:
     nameless = [name for name in (*SETTING_COLUMNS, "family") if points[name].isna().any()]
     if nameless:
         raise FitError(f"some rows of the table of points have no {' and no '.join(nameless)}")
+
+
+def _runs(cells: pd.DataFrame) -> Integers:
+    """A number for each trial; cells without a trial are each their own."""
+    own = np.arange(len(cells))
+    if "trial" not in cells.columns:
+        return own
+    names = cells["trial"]
+    _, code = np.unique(names.astype(str).to_numpy(), return_inverse=True)
+    return np.where(names.isna().to_numpy(), len(cells) + own, code.reshape(-1))
+
+
+def _chance_error(cells: pd.DataFrame, name: str) -> float | None:
+    for column in CHANCE_COLUMNS:
+        if column not in cells.columns:
+            continue
+        given = cells[column].dropna().unique()
+        if len(given) > 1:
+            raise FitError(f"{name} has {len(given)} different values of {column}")
+        if len(given):
+            value = float(given[0])
+            return value if column == "chance_error" else 1 - 1 / value
+    return None
 
 
 def _check_numbers(series: Series) -> None:

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fitting.errors import FitError
-from fitting.fit import Fit, FitStatus, fit
+from fitting.fit import Fit, fit, student_t
 from fitting.frontier import Frontier, frontier, held_out_frontier
-from fitting.resample import Refits, refit
+from fitting.laws import LAWS
+from fitting.likelihood import profile_interval
+from fitting.objective import Objective
+from fitting.prediction import Prediction, Score
+from fitting.resample import Refits, Resampling, refit_all
+from fitting.selection import Candidate, candidates, chosen, score
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fitting.errors import Floats
     from fitting.laws import Law
     from fitting.series import Series
 
-
-@dataclass(frozen=True)
-class Score:
-    """Misses of the law on the held-out frontier; bias is predicted minus measured."""
-
-    rmse: float
-    mae: float
-    bias: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The error that a law predicts at a compute, with its confidence interval."""
-
-    compute_gflops: float
-    error: float
-    low: float
-    """-inf to inf if the data do not determine the law."""
-    high: float
-    extrapolation: float
-    """Compute relative to the largest that was fitted."""
+INTERVALS = {
+    "t": "t with the larger of model-based and HC3 variance",
+    "profile": "profile likelihood with the quantile of F(1, n - p)",
+    "bootstrap": "percentiles of the refits",
+}
+"""How confidence intervals of a law are made, in words."""
+FEWEST_POINTS = 5
+"""Points of a frontier below which nothing is left to judge a law by."""
+FULL_LAW = "saturating"
+"""The law of the reference study, reported beside any other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +48,37 @@ class SeriesFit:
     """None if too many resamples cannot be fitted; `notes` then says so."""
     level: float
     notes: tuple[str, ...]
+    interval_method: str = "t"
+    """A key of `INTERVALS`."""
+    resampled: str = "cells"
+    """What the refits drew again, one of `fitting.resample.KINDS`."""
+    candidates: tuple[Candidate, ...] = ()
+    """The laws that AICc chose from, best first; empty if the law was given."""
+    full_law: Fit | None = None
+    """The reference study's law by its least squares; None if it cannot be fitted."""
 
     @property
     def is_determined(self) -> bool:
         """Whether the fit has one optimum, so that its predictions mean something."""
-        return self.fit.status not in (FitStatus.AMBIGUOUS, FitStatus.NOT_CONVERGED)
+        return self.fit.is_determined
+
+    @property
+    def claim(self) -> float | None:
+        """The level that intervals claim, None where `doubt` withdraws it."""
+        return None if self.doubt else self.level
+
+    @property
+    def doubt(self) -> str:
+        """Why intervals claim no level; empty if they do."""
+        found, tests = self.fit, self.fit.diagnostics
+        if not found.is_determined:
+            return f"the fit is {found.status.value.replace('_', ' ')}"
+        if found.at_edge:
+            names = " and ".join(found.at_edge)
+            return f"{names} ended at the end of the search: the points do not determine the law"
+        if tests.shows_misfit:
+            return f"the law does not follow the points: {tests}"
+        return "" if tests.was_tested else str(tests)
 
     @property
     def largest_fitted(self) -> float:
@@ -85,28 +104,49 @@ class SeriesFit:
     @property
     def score(self) -> Score | None:
         """The held-out score, None without held-out points."""
-        if not len(self.held_out):
-            return None
-        miss = self.fit.predict(self.held_out.gflops) - self.held_out.error
-        return Score(
-            rmse=float(np.sqrt(np.mean(miss**2))),
-            mae=float(np.mean(np.abs(miss))),
-            bias=float(np.mean(miss)),
-        )
+        return score(self.fit, self.held_out)
 
     def interval(self, gflops: Floats) -> tuple[Floats, Floats]:
-        """`Fit.interval` at the level of the analysis, within what the metric allows."""
-        low, high = self.fit.interval(gflops, self.level)
-        if self.series.setting.is_fraction:
-            high = np.where(np.isfinite(high), np.minimum(high, 1.0), high)
-        return low, high
+        """Confidence interval of the law at the level of the analysis, low and high end (t,).
+
+        By `interval_method`, within what the metric allows.
+        """
+        if self.interval_method == "profile":
+            low, high = profile_interval(self.fit, gflops, self.level)
+        elif self.interval_method == "bootstrap" and self.refits is not None:
+            tails = (1 - self.level) / 2, (1 + self.level) / 2
+            low, high = np.quantile(self.refits.predict(gflops), tails, axis=0)
+            predicted = self.fit.predict(gflops)
+            low, high = np.minimum(low, predicted), np.maximum(high, predicted)
+        else:
+            low, high = self.fit.interval(gflops, self.level)
+        return low, self._allowed(high)
+
+    def new_run_interval(self, gflops: Floats) -> tuple[Floats, Floats]:
+        """Prediction interval of one new point of the frontier, low and high end (t,)."""
+        low, high = self.interval(gflops)
+        predicted = self.fit.predict(gflops)
+        quantile = student_t(self.level, self.fit.degrees_of_freedom)
+        scatter = quantile * self.fit.scatter(gflops)
+        below, above = (np.hypot(end - predicted, scatter) for end in (low, high))
+        return np.maximum(predicted - below, 0.0), self._allowed(predicted + above)
+
+    def _allowed(self, high: Floats) -> Floats:
+        if not self.series.setting.is_fraction:
+            return high
+        return np.where(np.isfinite(high), np.minimum(high, 1.0), high)
 
     def predict(self, targets: tuple[float, ...]) -> tuple[Prediction, ...]:
         """Predicted error at each target compute (GFLOPs)."""
         gflops = np.array(targets)
-        columns = (gflops, self.fit.predict(gflops), *self.interval(gflops))
-        ratios = gflops / self.largest_fitted
-        rows = zip(*(column.tolist() for column in (*columns, ratios)), strict=True)
+        columns = (
+            gflops,
+            self.fit.predict(gflops),
+            *self.interval(gflops),
+            gflops / self.largest_fitted,
+            *self.new_run_interval(gflops),
+        )
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         return tuple(Prediction(*row) for row in rows)
 
 
@@ -114,11 +154,23 @@ class SeriesFit:
 class Estimator:
     """What is done to every series alike."""
 
-    law: Law
+    law: Law | None
+    """None chooses by AICc among all laws."""
     frontier: str
     refits: int
     level: float
     seed: int
+    objective: Objective = field(default_factory=Objective)
+    interval: str = "t"
+    """A key of `INTERVALS`."""
+    resample: str = "cells"
+    """One of `fitting.resample.KINDS`."""
+    chance_error: float | Mapping[str, float] | None = None
+    """Error of a model that has learned nothing, for all tasks or by task; None leaves it to the
+    series, and is 1 for a fraction where that does not know either."""
+    falls_back: bool = False
+    """Whether `FULL_LAW` by least squares takes the place of a law whose chance error is unknown,
+    which a note then says."""
 
     def apply(self, series: Series) -> SeriesFit:
         """Check, fit and refit one series.
@@ -126,34 +178,101 @@ class Estimator:
         Raises `FitError` if the series cannot be fitted.
         """
         series.check()
-        training = series.training
-        best = frontier(self.frontier, *training)
-        needed = len(self.law.parameters) + 1
+        cells = series.cells
+        best = frontier(self.frontier, *cells)
+        held_out = held_out_frontier(series.gflops, series.error, series.max_compute)
+        laws, objective, notes = self._suited_to(series)
+        needed = max(FEWEST_POINTS, min(len(law.parameters) for law in laws) + 1)
         if len(best) < needed:
+            which = f"the {laws[0].name} law needs" if len(laws) == 1 else "the laws need"
             raise FitError(
-                f"the {self.frontier} frontier of {len(training[0])} cells has {len(best)} "
-                f"points; the {self.law.name} law needs at least {needed}"
+                f"the {self.frontier} frontier of {len(cells.error)} cells has {len(best)} "
+                f"points; {which} at least {needed}"
             )
-        fitted = fit(self.law, best.gflops, best.error)
-        notes: list[str] = []
-        try:
-            refits = refit(
-                self.law,
-                self.frontier,
-                training,
-                scale=fitted.scale,
-                refits=self.refits,
-                seed=self.seed,
+        tried: tuple[Candidate, ...] = ()
+        if self.law is None:
+            tried = candidates(laws, best, held_out, objective)
+            fitted = chosen(tried)
+            notes.append(
+                f"the {fitted.law.name} law was chosen by AICc among {len(tried)} laws; "
+                "no interval counts the choice"
             )
-        except FitError as error:
-            refits = None
-            notes.append(f"no bootstrap: {error}")
-        return SeriesFit(
+        else:
+            fitted = fit(laws[0], best.gflops, best.error, objective)
+        refits = self._refits(series, fitted, notes)
+        found = SeriesFit(
             series=series,
             frontier=best,
-            held_out=held_out_frontier(series.gflops, series.error, series.max_compute),
+            held_out=held_out,
             fit=fitted,
             refits=refits,
             level=self.level,
             notes=tuple(notes),
+            interval_method=self.interval,
+            resampled=self.resample,
+            candidates=tried,
+            full_law=_full_law(fitted, best),
         )
+        if found.doubt:
+            claim = f"no {100 * self.level:g} % claim: {found.doubt}"
+            found = replace(found, notes=(*found.notes, claim))
+        return found
+
+    def _suited_to(self, series: Series) -> tuple[list[Law], Objective, list[str]]:
+        """The laws to try on a series, the objective, and what must be said about it."""
+        is_fraction = series.setting.is_fraction
+        chance = self._chance_error(series)
+        objective = self.objective
+        if objective.prior is not None and not is_fraction:
+            objective = replace(objective, prior=objective.prior.without_floor())
+        if chance is not None:
+            every = LAWS.values() if self.law is None else [self.law]
+            return [law.anchored_at(chance) for law in every], objective, []
+        unknown = f"the error of chance is not known for {series.setting.metric}"
+        if self.law is None:
+            suited = [law for law in LAWS.values() if not law.needs_chance]
+            return suited, objective, [f"no anchored law was tried: {unknown}"]
+        if not self.law.needs_chance:
+            return [self.law], objective, []
+        if not self.falls_back:
+            raise FitError(f"{unknown}, which the {self.law.name} law starts from")
+        note = f"the {FULL_LAW} law by least squares, since {unknown}"
+        return [LAWS[FULL_LAW]], Objective(), [note]
+
+    def _chance_error(self, series: Series) -> float | None:
+        given = self.chance_error
+        if isinstance(given, Mapping):
+            given = given.get(series.setting.task)
+        if given is None:
+            given = series.chance_error
+        if given is None and series.setting.is_fraction:
+            return 1.0
+        return given
+
+    def _refits(self, series: Series, fitted: Fit, notes: list[str]) -> Refits | None:
+        kept = ~series.is_held_out
+        how = Resampling(
+            frontier=self.frontier, refits=self.refits, seed=self.seed, kind=self.resample
+        )
+        try:
+            return refit_all(
+                fitted.law,
+                series.cells,
+                how,
+                scale=fitted.scale,
+                run=None if series.run is None else series.run[kept],
+                objective=fitted.objective,
+            )
+        except FitError as error:
+            notes.append(f"no bootstrap: {error}")
+            return None
+
+
+def _full_law(fitted: Fit, best: Frontier) -> Fit | None:
+    """The reference study's law by its least squares on the same points."""
+    if fitted.law is LAWS[FULL_LAW] and fitted.objective == Objective():
+        return fitted
+    try:
+        return fit(LAWS[FULL_LAW], best.gflops, best.error)
+    except FitError:
+        return None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fitting.errors import FitError
-from fitting.fit import student_t
 from fitting.frontier import method_named
 from fitting.series import read_series
 from fitting.validate_folds import Cuts
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from fitting.errors import Floats
     from fitting.series import Series, Setting
-    from fitting.series_fit import Estimator, SeriesFit
+    from fitting.series_fit import Estimator
     from fitting.validate_folds import Fold
     from fitting.validate_scores import RatioScore, SeriesScore
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Forecast:
+class Case:
     """One held-out point, and what an estimator said of it without having seen it."""
 
     estimator: str
@@ -45,9 +44,12 @@ class Forecast:
     measured: float
     predicted: float
     confidence: float
-    """Half-width of the interval of the law; inf if the data do not determine it."""
+    """Half-width of the interval of the law on the side of the measured error; inf if the data do
+    not determine the law."""
     prediction: float
-    """Half-width of the interval of one new run."""
+    """The same of the interval of one new run."""
+    is_claimed: bool
+    """Whether the fit itself, without the held-out points, stood by the level of its intervals."""
 
     @property
     def miss(self) -> float:
@@ -70,18 +72,18 @@ class Untested:
 
 @dataclass(frozen=True, eq=False)
 class Backtest:
-    """Every forecast of every estimator, and the scores that follow from them."""
+    """Every case of every estimator, and the scores that follow from them."""
 
     estimators: tuple[str, ...]
     cuts: Cuts
     level: float
-    forecasts: tuple[Forecast, ...]
+    cases: tuple[Case, ...]
     untested: tuple[Untested, ...]
 
     @cached_property
-    def common(self) -> tuple[Forecast, ...]:
-        """Forecasts of the points that all estimators predicted, which alone can be compared."""
-        return common_cases(self.forecasts, self.estimators)
+    def common(self) -> tuple[Case, ...]:
+        """Cases of the points that all estimators predicted, which alone can be compared."""
+        return common_cases(self.cases, self.estimators)
 
     def by_ratio(self) -> tuple[RatioScore, ...]:
         """Scores of each estimator in each bin of extrapolation, over common cases."""
@@ -91,9 +93,17 @@ class Backtest:
         """Scores of each estimator on each series from each origin, over common cases."""
         return score_by_series(self.common)
 
-    def of(self, estimator: str) -> tuple[Forecast, ...]:
-        """All forecasts of one estimator, common or not."""
-        return tuple(one for one in self.forecasts if one.estimator == estimator)
+    def of(self, estimator: str) -> Mapping[tuple[Setting, str], Sequence[Case]]:
+        """All cases of one estimator, common or not, by setting and family."""
+        return self._by_estimator.get(estimator, {})
+
+    @cached_property
+    def _by_estimator(self) -> dict[str, dict[tuple[Setting, str], list[Case]]]:
+        found: dict[str, dict[tuple[Setting, str], list[Case]]] = {}
+        for one in self.cases:
+            series = found.setdefault(one.estimator, {})
+            series.setdefault((one.setting, one.family), []).append(one)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain Python values that strict JSON can hold; see `fitting.validate_report`."""
@@ -104,7 +114,7 @@ class Backtest:
 
 @dataclass(frozen=True)
 class _Outcome:
-    forecasts: list[Forecast] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
     untested: list[Untested] = field(default_factory=list)
 
 
@@ -131,35 +141,27 @@ def backtest(
     given = None if isinstance(origins, str) else tuple(sorted(origins))
     cuts = Cuts(origins=given, min_train=min_train, truth=truth)
     _check(estimators, cuts)
-    # The bootstrap has no part in a forecast, so none is drawn.
-    contestants = {name: replace(one, refits=0) for name, one in estimators.items()}
+    # Refits are drawn only where intervals are made of them.
+    contestants = {
+        name: one if one.interval == "bootstrap" else replace(one, refits=0)
+        for name, one in estimators.items()
+    }
     outcome = _Outcome()
     for series in watch(read_series(points, None, lambda _: np.inf)):
         _test(series, cuts, contestants, outcome)
-    if not outcome.forecasts:
-        reasons = dict.fromkeys(
-            f"  {one.setting} / {one.family}: {one.reason}" for one in outcome.untested
-        )
-        raise FitError("nothing could be tested:\n" + "\n".join(reasons))
+    if not outcome.cases:
+        reasons: dict[str, str] = {}
+        for one in outcome.untested:
+            reasons.setdefault(f"{one.setting} / {one.family}", one.reason)
+        lines = [f"  {series}: {reason}" for series, reason in reasons.items()]
+        raise FitError("\n".join(["nothing could be tested:", *lines]))
     return Backtest(
         estimators=tuple(estimators),
         cuts=cuts,
         level=next(iter(estimators.values())).level,
-        forecasts=tuple(outcome.forecasts),
+        cases=tuple(outcome.cases),
         untested=tuple(outcome.untested),
     )
-
-
-def half_widths(fit: SeriesFit, gflops: Floats) -> tuple[Floats, Floats]:
-    """Half-widths (t,) of the interval of the law and of that of one new run.
-
-    A new run adds its own scatter to what is not known of the law: t sqrt(se^2 + s^2), with s^2
-    the residual variance. Infinite where the data do not determine the law.
-    """
-    law = fit.fit
-    quantile = student_t(fit.level, law.degrees_of_freedom)
-    error = law.standard_error(gflops)
-    return quantile * error, quantile * np.sqrt(error**2 + law.sse / law.degrees_of_freedom)
 
 
 def _test(
@@ -173,19 +175,22 @@ def _test(
     for fold in folds:
         for name, estimator in estimators.items():
             try:
-                outcome.forecasts.extend(_forecast(name, estimator, fold))
+                outcome.cases.extend(_cases_of(name, estimator, fold))
             except FitError as error:
                 outcome.untested.append(
                     Untested(series.setting, series.family, name, fold.origin, str(error))
                 )
 
 
-def _forecast(name: str, estimator: Estimator, fold: Fold) -> list[Forecast]:
+def _cases_of(name: str, estimator: Estimator, fold: Fold) -> list[Case]:
     fit = estimator.apply(fold.training)
     predicted = fit.fit.predict(fold.targets)
-    confidence, prediction = half_widths(fit, fold.targets)
+    confidence, prediction = (
+        _towards(fold.measured, predicted, *interval(fold.targets))
+        for interval in (fit.interval, fit.new_run_interval)
+    )
     return [
-        Forecast(
+        Case(
             estimator=name,
             setting=fold.training.setting,
             family=fold.training.family,
@@ -196,9 +201,16 @@ def _forecast(name: str, estimator: Estimator, fold: Fold) -> list[Forecast]:
             predicted=float(predicted[i]),
             confidence=float(confidence[i]),
             prediction=float(prediction[i]),
+            is_claimed=fit.claim is not None,
         )
         for i in range(len(fold.targets))
     ]
+
+
+def _towards(measured: Floats, predicted: Floats, low: Floats, high: Floats) -> Floats:
+    """Width (t,) of an interval on the side of what was measured; inf if it has no end."""
+    width = np.where(measured < predicted, predicted - low, high - predicted)
+    return np.where(np.isfinite(high), width, np.inf)
 
 
 def _check(estimators: Mapping[str, Estimator], cuts: Cuts) -> None:

@@ -7,51 +7,29 @@ from typing import TYPE_CHECKING, Any
 
 from fitting.calibration import LeaveOut, calibrate, calibrated_coverage
 from fitting.report import number
+from fitting.validate_choice import choose
 
 if TYPE_CHECKING:
-    from fitting.calibration import Calibration
-    from fitting.validate import Backtest, Forecast
-    from fitting.validate_scores import Score
+    from fitting.calibration import CalibratedCoverage, Calibration
+    from fitting.validate import Backtest, Case
+    from fitting.validate_choice import Choice
+    from fitting.validate_scores import RatioScore, Score, SeriesScore
 
 
-def backtest_entry(backtest: Backtest, left_out: LeaveOut = LeaveOut.TASK) -> dict[str, Any]:
-    """Scores, calibration and every forecast."""
+def backtest_entry(backtest: Backtest) -> dict[str, Any]:
+    """Scores, choice, calibration and every case."""
     return {
-        "by_ratio": [
-            {
-                "estimator": one.estimator,
-                "ratio_above": one.above,
-                "ratio_up_to": number(one.up_to),
-                **_score(one.score),
-            }
-            for one in backtest.by_ratio()
-        ],
-        "by_series": [
-            {
-                **one.setting._asdict(),
-                "family": one.family,
-                "origin_gflops": one.origin,
-                "estimator": one.estimator,
-                **_score(one.score),
-            }
-            for one in backtest.by_series()
-        ],
-        "calibration": [_calibration(one) for one in _calibrations(backtest, left_out)],
+        "by_ratio": [_ratio_score(one) for one in backtest.by_ratio()],
+        "by_series": [_series_score(one) for one in backtest.by_series()],
+        "choice": _choice(choose(backtest)),
+        "calibration": [_calibration(one) for one in _calibrations(backtest)],
         "calibrated_coverage": [
-            {
-                "estimator": name,
-                "left_out": one.left_out.value,
-                "ratio_above": one.above,
-                "ratio_up_to": number(one.up_to),
-                "n": one.n,
-                "coverage_before": one.before,
-                "coverage_after": one.after,
-                "median_half_width_after": one.half_width,
-            }
+            _coverage(one)
+            for left_out in LeaveOut
             for name in backtest.estimators
             for one in calibrated_coverage(backtest, name, left_out)
         ],
-        "forecasts": [_forecast(one) for one in backtest.forecasts],
+        "cases": [_case(one) for one in backtest.cases],
         "untested": [
             {
                 **one.setting._asdict(),
@@ -72,14 +50,35 @@ def backtest_entry(backtest: Backtest, left_out: LeaveOut = LeaveOut.TASK) -> di
     }
 
 
-def _calibrations(backtest: Backtest, left_out: LeaveOut) -> list[Calibration]:
-    """One for each estimator and each value that is left out."""
-    found: dict[tuple[str, str], Calibration] = {}
-    for one in backtest.forecasts:
-        key = one.estimator, left_out.key(one.setting, one.family)
-        if key not in found:
-            found[key] = calibrate(backtest, one.estimator, one.setting, one.family, left_out)
-    return list(found.values())
+def _calibrations(backtest: Backtest) -> list[Calibration]:
+    """One for each estimator and series."""
+    return [
+        calibrate(backtest, name, *series)
+        for name in backtest.estimators
+        for series in backtest.of(name)
+    ]
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {
+        "left_out": choice.left_out.value,
+        "chosen": dict(choice.chosen),
+        "by_ratio": [_ratio_score(one) for one in choice.by_ratio()],
+    }
+
+
+def _ratio_score(one: RatioScore) -> dict[str, Any]:
+    return {"estimator": one.estimator, **_ratios(one), **_score(one.score)}
+
+
+def _series_score(one: SeriesScore) -> dict[str, Any]:
+    return {
+        **one.setting._asdict(),
+        "family": one.family,
+        "origin_gflops": one.origin,
+        "estimator": one.estimator,
+        **_score(one.score),
+    }
 
 
 def _calibration(one: Calibration) -> dict[str, Any]:
@@ -87,6 +86,7 @@ def _calibration(one: Calibration) -> dict[str, Any]:
         "estimator": one.estimator,
         "left_out": one.left_out.value,
         "value": one.value,
+        "learned_on_task": one.task,
         "level": one.level,
         "n": one.n,
         "n_series": one.n_series,
@@ -95,16 +95,35 @@ def _calibration(one: Calibration) -> dict[str, Any]:
     }
 
 
-def _forecast(one: Forecast) -> dict[str, Any]:
-    entry = {**one.setting._asdict(), **asdict(one)}
-    del entry["setting"]
+def _coverage(one: CalibratedCoverage) -> dict[str, Any]:
     return {
-        key: number(value) if isinstance(value, float) else value for key, value in entry.items()
+        "estimator": one.estimator,
+        "left_out": one.left_out.value,
+        **_ratios(one),
+        "n": one.n,
+        "coverage_before": one.before,
+        "coverage_after": one.after,
+        "median_half_width_after": one.half_width,
+        "n_claimed": one.n_claimed,
+        "claimed_coverage_after": number(one.after_claimed),
     }
 
 
+def _ratios(one: RatioScore | CalibratedCoverage) -> dict[str, float | None]:
+    return {"ratio_above": one.above, "ratio_up_to": number(one.up_to)}
+
+
+def _case(one: Case) -> dict[str, Any]:
+    entry = {**one.setting._asdict(), **asdict(one)}
+    del entry["setting"]
+    return _numbers(entry)
+
+
 def _score(score: Score) -> dict[str, Any]:
+    return _numbers(asdict(score))
+
+
+def _numbers(entry: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: number(value) if isinstance(value, float) else value
-        for key, value in asdict(score).items()
+        key: number(value) if isinstance(value, float) else value for key, value in entry.items()
     }

@@ -1,4 +1,4 @@
-"""Scores of a backtest: how far forecasts missed, and how often their intervals held."""
+"""Scores of a backtest: how far predictions missed, and how often their intervals held."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fitting.errors import Floats
     from fitting.series import Setting
-    from fitting.validate import Forecast
+    from fitting.validate import Case
 
 RATIOS = (1.0, 2.0, 4.0, 8.0, 16.0, np.inf)
 """Edges of the bins of extrapolation; a bin holds its upper edge."""
@@ -32,7 +32,7 @@ class Score:
     mae: float
     bias: float
     n_intervals: int
-    """Forecasts whose law is determined; those without are no part of the four figures below."""
+    """Cases whose law is determined; those without are no part of the four figures below."""
     confidence_coverage: float
     """Share of points inside the interval of the law, which knows nothing of a run's scatter."""
     confidence_half_width: float
@@ -41,16 +41,21 @@ class Score:
     """Share of points inside the interval of one new run."""
     prediction_half_width: float
     """Median."""
+    n_claimed: int
+    """Intervals that the fit itself stood by: no misfit in its residuals, enough points."""
+    claimed_coverage: float
+    """Share of points inside the interval of one new run, of those claimed."""
 
     @classmethod
-    def of(cls, forecasts: Sequence[Forecast]) -> Score:
-        """Score at least one forecast."""
-        miss = np.array([one.miss for one in forecasts])
-        confidence = np.array([one.confidence for one in forecasts])
-        prediction = np.array([one.prediction for one in forecasts])
+    def of(cls, cases: Sequence[Case]) -> Score:
+        """Score at least one case."""
+        miss = np.array([one.miss for one in cases])
+        confidence = np.array([one.confidence for one in cases])
+        prediction = np.array([one.prediction for one in cases])
+        claimed = np.where([one.is_claimed for one in cases], prediction, np.inf)
         return cls(
-            n=len(forecasts),
-            n_series=len({(one.setting, one.family) for one in forecasts}),
+            n=len(cases),
+            n_series=len({(one.setting, one.family) for one in cases}),
             rmse=float(np.sqrt(np.mean(miss**2))),
             mae=float(np.mean(np.abs(miss))),
             bias=float(np.mean(miss)),
@@ -59,6 +64,8 @@ class Score:
             confidence_half_width=_median(confidence),
             prediction_coverage=_coverage(miss, prediction),
             prediction_half_width=_median(prediction),
+            n_claimed=int(np.isfinite(claimed).sum()),
+            claimed_coverage=_coverage(miss, claimed),
         )
 
 
@@ -84,20 +91,19 @@ class SeriesScore:
     score: Score
 
 
-def common_cases(forecasts: Iterable[Forecast], estimators: Sequence[str]) -> tuple[Forecast, ...]:
-    """Forecasts of the points that every estimator predicted."""
+def common_cases(cases: Iterable[Case], estimators: Sequence[str]) -> tuple[Case, ...]:
+    """Cases of the points that all estimators predicted, save those that predicted none at all."""
+    every = list(cases)
+    tested = {one.estimator for one in every}.intersection(estimators)
     who: dict[Hashable, set[str]] = {}
-    every = list(forecasts)
     for one in every:
         who.setdefault(_case(one), set()).add(one.estimator)
-    return tuple(one for one in every if len(who[_case(one)]) == len(estimators))
+    return tuple(one for one in every if who[_case(one)] >= tested)
 
 
-def score_by_ratio(
-    forecasts: Iterable[Forecast], estimators: Sequence[str]
-) -> tuple[RatioScore, ...]:
+def score_by_ratio(cases: Iterable[Case], estimators: Sequence[str]) -> tuple[RatioScore, ...]:
     """A score for each estimator and each bin of extrapolation that holds anything."""
-    grouped = _grouped(forecasts, lambda one: (one.estimator, ratio_bin(one.ratio)))
+    grouped = _grouped(cases, lambda one: (one.estimator, ratio_bin(one.ratio)))
     return tuple(
         RatioScore(name, *edges, Score.of(grouped[name, edges]))
         for name in estimators
@@ -106,9 +112,9 @@ def score_by_ratio(
     )
 
 
-def score_by_series(forecasts: Iterable[Forecast]) -> tuple[SeriesScore, ...]:
+def score_by_series(cases: Iterable[Case]) -> tuple[SeriesScore, ...]:
     """A score for each series, origin and estimator."""
-    grouped = _grouped(forecasts, lambda one: (one.setting, one.family, one.origin, one.estimator))
+    grouped = _grouped(cases, lambda one: (one.setting, one.family, one.origin, one.estimator))
     return tuple(
         SeriesScore(setting, family, origin, estimator, Score.of(group))
         for (setting, family, origin, estimator), group in grouped.items()
@@ -121,15 +127,15 @@ def ratio_bin(ratio: float) -> tuple[float, float]:
     return RATIOS[place - 1], RATIOS[place]
 
 
-def _case(one: Forecast) -> Hashable:
+def _case(one: Case) -> Hashable:
     return one.setting, one.family, one.origin, one.gflops
 
 
 def _grouped(
-    forecasts: Iterable[Forecast], key: Callable[[Forecast], tuple[Any, ...]]
-) -> dict[tuple[Any, ...], list[Forecast]]:
-    groups: dict[tuple[Any, ...], list[Forecast]] = {}
-    for one in forecasts:
+    cases: Iterable[Case], key: Callable[[Case], tuple[Any, ...]]
+) -> dict[tuple[Any, ...], list[Case]]:
+    groups: dict[tuple[Any, ...], list[Case]] = {}
+    for one in cases:
         groups.setdefault(key(one), []).append(one)
     return groups
 

@@ -30,12 +30,13 @@ def verdict(
     crossing: Crossing | None,
     better_at: tuple[BetterAt, ...],
     doubts: tuple[str, ...],
+    caveats: tuple[str, ...] = (),
 ) -> str:
-    """Who is better at each target, with what probability, and where the laws cross."""
+    """Who is better at each target, with what probability, where the laws cross, what to doubt."""
     if doubts:
         return f"{NOT_DECIDED}: {' and '.join(doubts)}"
     clauses = [_at_target(names, at) for at in better_at]
-    clauses.append(_crossing(names, crossing))
+    clauses += [_crossing(names, crossing), *caveats]
     return "; ".join(clauses)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from scaling.errors import ScalingError, unknown
 from scaling.evals import MAIN_METRICS, lower_is_better
-from scaling.store import Store
+from scaling.families import FAMILIES
+from scaling.store import Compute, Store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,8 @@ class Selection:
     metric: str | None = None
     """None means the main metrics, 'all' every one."""
     families: tuple[str, ...] | None = None
+    compute: Compute = "published"
+    """Which counting of forward GFLOPs per sample (`scaling.families.Profile`)."""
 
 
 def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str, float]]":
@@ -47,6 +50,7 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
             schedule=selection.schedule,
             task=selection.task,
             metric=metric,
+            compute=selection.compute,
         )
     table = pd.DataFrame(rows)
     if selection.families is not None:
@@ -59,6 +63,8 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
         raise ScalingError(f"{db}: nothing was measured of what was selected")
     if selection.metric is None and (main := table["metric"].isin(MAIN_METRICS)).any():
         table = table[main]
+    if selection.compute != "published":
+        table["gflops_per_sample"] = _computed(table, selection.compute)
     table = table[table["gflops_per_sample"].notna()]
     losses = table["metric"].map(lower_is_better).astype(bool)
     points = table.assign(
@@ -66,3 +72,22 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
         error=table["value"].where(losses, 1 - table["value"]),
     )
     return points.drop(columns=["gflops_per_sample", "value"]).reset_index(drop=True), thresholds
+
+
+def _computed(table: "pd.DataFrame", compute: Compute) -> "list[float | None]":
+    """GFLOPs per sample of each row by the store, else by its family's closed form.
+
+    Imported measurements carry the published counting alone. Families that are not known here
+    have no other counting, and their rows no compute.
+    """
+    found: dict[tuple[str, str], float | None] = {}
+    for family, model in set(zip(table["family"], table["model"], strict=True)):
+        known = family in FAMILIES and model in FAMILIES.get(family).models
+        profile = FAMILIES.get(family).profile(model) if known else None
+        found[family, model] = getattr(profile, f"{compute}_gflops") if profile else None
+    return [
+        found[family, model] if gflops is None or gflops != gflops else gflops
+        for family, model, gflops in zip(
+            table["family"], table["model"], table["gflops_per_sample"], strict=True
+        )
+    ]

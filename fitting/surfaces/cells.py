@@ -36,21 +36,23 @@ class Cells:
 
     @classmethod
     def of(cls, gflops_per_sample: Floats, samples_seen: Floats, error: Floats) -> Cells:
-        """Cells by ascending compute. Raises `FitError` at what is not finite or not positive."""
-        columns = [
+        """Cells by ascending compute. Raises `FitError` at what is negative or not finite."""
+        size, samples, measured = (
             np.asarray(column, dtype=np.float64)
             for column in (gflops_per_sample, samples_seen, error)
-        ]
-        names = ("GFLOPs per sample", "samples seen", "error")
+        )
+        wrong = {
+            "positive, finite GFLOPs per sample": ~(np.isfinite(size) & (size > 0)),
+            "positive, finite samples seen": ~(np.isfinite(samples) & (samples > 0)),
+            "finite error of 0 or more": ~(np.isfinite(measured) & (measured >= 0)),
+        }
         problems = [
-            f"{int(np.sum(~(np.isfinite(column) & (column > 0))))} of {len(column)} cells have no "
-            f"positive, finite {name}"
-            for name, column in zip(names, columns, strict=True)
-            if not np.all(np.isfinite(column) & (column > 0))
+            f"{int(np.sum(rows))} of {len(rows)} cells have no {name}"
+            for name, rows in wrong.items()
+            if rows.any()
         ]
         if problems:
             raise FitError("; ".join(problems))
-        size, samples, measured = columns
         order = np.lexsort((measured, samples, size * samples))
         return cls(size[order], samples[order], measured[order])
 
@@ -106,8 +108,8 @@ class Cells:
             problems.append(f"{lengths} different counts of samples seen; at least 3 are needed")
         if len(self) and self.error.min() > (1 - FLATTEST) * self.error.max():
             problems.append(
-                f"all errors lie between {self.error.min():.4g} and {self.error.max():.4g}, within "
-                "1 % of one another: nothing has been learned yet"
+                f"all errors lie between {self.error.min():.4g} and {self.error.max():.4g}, "
+                "within 1 % of one another: nothing has been learned yet"
             )
         if problems:
             raise FitError("; ".join(problems))

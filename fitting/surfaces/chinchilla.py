@@ -21,14 +21,14 @@ class Chinchilla(SurfaceLaw):
     .. math:: L(N, D) = E + A / N^\alpha + B / D^\beta
 
     N is model size (GFLOPs per sample, or parameters, or whatever the cells carry), D samples (or
-    tokens) seen; `E` is the loss of a model of any size on any amount of data. For losses; an error
-    that is a fraction saturates at chance, which this law does not (see `SaturatingSurface`).
+    tokens) seen; `E` is the loss of a model of any size on any amount of data. It is for losses:
+    an error that is a fraction saturates at chance, which this law does not.
 
-    theta = (E, A / N0^alpha, B / D0^beta, alpha, beta) with the reference (N0, D0): the first three
-    are the parts of the loss at the reference, in which the law is linear.
+    theta = (E, A / N0^alpha, B / D0^beta, alpha, beta) with the reference (N0, D0): the first
+    three are the parts of the loss at the reference, in which the law is linear.
 
-    Source: Hoffmann et al. 2022, arXiv:2203.15556, approach 3; parametrised to be fitted well after
-    Besiroglu et al. 2024, arXiv:2404.10102.
+    Source: Hoffmann et al. 2022, arXiv:2203.15556, approach 3. That search stopped short of its
+    optimum (Besiroglu et al. 2024, arXiv:2404.10102), hence variable projection here.
     """
 
     name = "chinchilla"

@@ -1,4 +1,4 @@
-"""Where to start: variable projection on a grid, for many data sets at once.
+"""Where to start: variable projection on a grid of the non-linear parameters.
 
 As `fitting.projection` does for laws of compute; here the linear parameters are one to three, of
 which any may be 0, and a law may have a known part.
@@ -14,74 +14,78 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fitting.errors import Floats
     from fitting.surfaces.law import Relative, SurfaceLaw
 
-AT_ONCE = 128
-"""Data sets per block, so that the arrays stay in the processor's cache."""
+AT_ONCE = 64
+"""Nodes per block, so that the arrays stay in the processor's cache."""
 
 
-def starts(
-    law: SurfaceLaw, at: Relative, error: Floats, weight: Floats, *, nodes: Floats, keep: int
+def best_nodes(
+    law: SurfaceLaw, at: Relative, error: Floats, weight: Floats, nodes: Floats, *, keep: int
 ) -> Floats:
-    """theta (b, keep, p) of the `keep` best nodes of each data set, the best first.
+    """theta (keep, p) at the `keep` nodes (of g, q) of least weighted squared error, best first.
 
-    Shapes: error (n,), weight (b, n), nodes (g, q). Minimised is the weighted squared error.
+    Shapes: error and weight (n,).
     """
+    blocks = [nodes[start : start + AT_ONCE] for start in range(0, len(nodes), AT_ONCE)]
+    found = [_project(law, at, error, weight, block) for block in blocks]
+    sse = np.concatenate([of_block for _, of_block in found])
+    best = np.argsort(sse, kind="stable")[:keep]
+    coefficients = np.concatenate([of_block for of_block, _ in found])
+    return law.assemble(nodes[best], coefficients[best])
+
+
+def _project(
+    law: SurfaceLaw, at: Relative, error: Floats, weight: Floats, nodes: Floats
+) -> tuple[Floats, Floats]:
+    """The best linear parameters at each node (g, k) and their weighted squared error (g,)."""
     basis = law.basis(nodes, at)
+    columns = np.stack(basis.columns)
     remaining = error - basis.offset
-    gram = [[left * right for right in basis.columns] for left in basis.columns]
-    moment = [column * remaining for column in basis.columns]
-    blocks = [weight[start : start + AT_ONCE] for start in range(0, len(weight), AT_ONCE)]
-    found = []
-    for block in blocks:
-        coefficients, gain = _non_negative(
-            [[block @ cell.T for cell in row] for row in gram], [block @ row.T for row in moment]
-        )
-        sse = block @ (remaining**2).T - gain
-        best = np.argpartition(sse, range(keep), axis=1)[:, :keep]
-        chosen = np.take_along_axis(coefficients, best[..., None], axis=1)
-        size = best.size
-        theta = law.assemble(nodes[best.reshape(size)], chosen.reshape(size, -1))
-        found.append(theta.reshape(len(block), keep, -1))
-    return np.concatenate(found)
+    weighted = weight * columns
+    gram = np.einsum("ign,jgn->ijg", weighted, columns)
+    moment = np.einsum("ign,gn->ig", weighted, remaining)
+    coefficients, explained = _non_negative(gram, moment)
+    return coefficients, np.einsum("n,gn,gn->g", weight, remaining, remaining) - explained
 
 
-def _non_negative(gram: list[list[Floats]], moment: list[Floats]) -> tuple[Floats, Floats]:
-    """Non-negative least squares (b, g, k) and the squared error that it explains (b, g).
+def _non_negative(gram: Floats, moment: Floats) -> tuple[Floats, Floats]:
+    """Non-negative least squares (g, k) and the squared error that it explains (g,).
 
-    Every set of columns is tried: there are at most seven, and each is a few array operations.
+    `gram` is (k, k, g), `moment` (k, g). Every set of columns is tried: there are at most seven,
+    and each is a few array operations.
     """
-    count = len(moment)
-    best = np.zeros((*moment[0].shape, count))
-    explained = np.zeros_like(moment[0])
-    for size in range(1, count + 1):
-        for subset in combinations(range(count), size):
-            solution = _solve(
-                [[gram[i][j] for j in subset] for i in subset], [moment[i] for i in subset]
-            )
-            gain = sum(solution[place] * moment[i] for place, i in enumerate(subset))
-            feasible = np.all([np.isfinite(part) & (part >= 0) for part in solution], axis=0)
+    count, size = moment.shape
+    best, explained = np.zeros((size, count)), np.zeros(size)
+    for chosen in range(1, count + 1):
+        for subset in combinations(range(count), chosen):
+            solution = _solve(gram, moment, subset)
+            gain = np.sum(solution * moment[list(subset)], axis=0)
+            feasible = np.all(np.isfinite(solution) & (solution >= 0), axis=0)
             better = feasible & (gain > explained)
             explained = np.where(better, gain, explained)
-            for i in range(count):
-                value = solution[subset.index(i)] if i in subset else 0.0
-                best[..., i] = np.where(better, value, best[..., i])
+            full = np.zeros((size, count))
+            full[:, list(subset)] = solution.T
+            best = np.where(better[:, None], full, best)
     return best, explained
 
 
-def _solve(gram: list[list[Floats]], moment: list[Floats]) -> list[Floats]:
-    """Gaussian elimination on systems of up to three unknowns whose entries are arrays."""
-    gram, moment = [list(row) for row in gram], list(moment)
-    size = len(moment)
+def _solve(gram: Floats, moment: Floats, subset: Sequence[int]) -> Floats:
+    """Gaussian elimination on the systems (s, s, g) of some of the columns; inf if singular."""
+    left = gram[np.ix_(subset, subset)].copy()
+    right = moment[list(subset)].copy()
+    size = len(subset)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for i in range(size):
             for j in range(i + 1, size):
-                ratio = gram[j][i] / gram[i][i]
-                gram[j] = [low - ratio * high for low, high in zip(gram[j], gram[i], strict=True)]
-                moment[j] = moment[j] - ratio * moment[i]
+                ratio = left[j, i] / left[i, i]
+                left[j] -= ratio * left[i]
+                right[j] -= ratio * right[i]
         for i in reversed(range(size)):
             for j in range(i + 1, size):
-                moment[i] = moment[i] - gram[i][j] * moment[j]
-            moment[i] = moment[i] / gram[i][i]
-    return moment
+                right[i] -= left[i, j] * right[j]
+            right[i] /= left[i, i]
+    return right

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from scaling.cli import fit, import_, plan, plot, run
+from scaling.cli import allocate, backtest, fit, import_, plan, plot, predict, run
 from scaling.errors import ScalingError
 
 app = typer.Typer(
@@ -30,9 +30,14 @@ app.command("plan", short_help="Show what a grid trains and costs.")(plan.plan)
 app.command("run", short_help="Train and measure a grid.")(run.run)
 app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
+app.command("predict", short_help="Predict the error of a model.")(predict.predict)
+app.command("allocate", short_help="Divide a compute between size and samples.")(allocate.allocate)
+app.command("backtest", short_help="Check laws and intervals on held-out compute.")(
+    backtest.backtest
+)
 app.command("plot", short_help="Draw error against compute.")(plot.plot)
 
-VARIADIC = ("--compare", "--target")
+VARIADIC = ("--compare", "--target", "--compute", "--law", "--family", "--thresholds")
 """Options that take all words up to the next option, as in `--compare clip mammut`."""
 
 

@@ -26,10 +26,14 @@ def backtest(
     ] = None,
     law: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME ...", help="The laws to test (default: all there are)."),
+        typer.Option(
+            metavar="NAME ...",
+            help="The laws to test (default: all there are), each with what differs from the "
+            "defaults after commas: anchored,weights=power:0.5,prior=weak.",
+        ),
     ] = None,
     frontier: Annotated[
-        str, typer.Option(help="How the frontier is taken: bins, published or pareto.")
+        str, typer.Option(help="How the frontier is taken: bins, published, pareto or hull.")
     ] = "bins",
     thresholds: Annotated[
         list[float] | None,
@@ -88,16 +92,16 @@ def run_backtest(
     min_train: float | None,
 ) -> "Backtest":
     """Load the points and test the laws; what cannot be tested is a `ScalingError`."""
-    from fitting import LAWS, FitError, Options
+    from fitting import FitError
     from fitting.validate import backtest as test
+    from fitting.validate_named import estimators_named
     from scaling.points import load_points
 
     points, _ = load_points(db, selection)
-    names = list(dict.fromkeys(laws or LAWS))
     try:
         return test(
             points,
-            {name: Options(law=name, frontier=frontier).estimator for name in names},
+            estimators_named(laws or None, frontier=frontier),
             origins=thresholds or "rolling",
             min_train=min_train,
             watch=_progress,
@@ -111,7 +115,12 @@ def _progress(series: "Sequence[Series]") -> "Iterator[Series]":
     from rich.console import Console
     from rich.progress import track
 
+    console = Console(stderr=True)
     watched: Iterable[Series] = track(
-        series, description="backtest", console=Console(stderr=True), transient=True
+        series,
+        description="backtest",
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     )
     yield from watched

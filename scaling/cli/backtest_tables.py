@@ -25,17 +25,27 @@ def show(report: Mapping[str, Any], console: Console | None = None) -> None:
         "half-width.",
         style="dim",
     )
-    console.print(Padding(_by_ratio(report["by_ratio"]), _BELOW))
+    choice = report["choice"]
+    console.print(Padding(_by_ratio([*report["by_ratio"], *choice["by_ratio"]]), _BELOW))
+    if choice["chosen"]:
+        names = ", ".join(f"{name} for {value}" for value, name in choice["chosen"].items())
+        console.print(
+            f"chosen, each {choice['left_out']} by the points of the others: {names}\n",
+            highlight=False,
+        )
     if report["options"]["origins"] != "rolling":
         console.print("[bold]Held-out error by series[/bold]", highlight=False)
         console.print(Padding(_by_series(report["by_series"]), _BELOW))
     console.print("[bold]Intervals of one new run, calibrated[/bold]", highlight=False)
-    if report["calibrated_coverage"]:
+    covered = [one for one in report["calibrated_coverage"] if one["left_out"] == "series"]
+    if covered:
         console.print(
-            "Widened by a factor that the other tasks gave; share of points inside it.",
+            "Share of points inside, before and after widening by a factor that other series "
+            "gave (those of the same task, if they suffice); claimed: after, where the fit itself "
+            "stands by its level.",
             style="dim",
         )
-        console.print(Padding(_calibrated(report["calibrated_coverage"]), _BELOW))
+        console.print(Padding(_calibrated(covered), _BELOW))
     console.print(Padding(_factors(report), _BELOW))
     _show_untested(report["untested"], console)
 
@@ -88,7 +98,8 @@ def _by_series(scores: Sequence[Record]) -> Table:
 
 
 def _calibrated(rows: Sequence[Record]) -> Table:
-    table = _table("beyond", "estimator", "points", "before", "after", "half-width", left=2)
+    columns = ("points", "before", "after", "claimed", "half-width")
+    table = _table("beyond", "estimator", *columns, left=2)
     last = None
     for one in sorted(rows, key=lambda one: one["ratio_above"]):
         ratio = _ratio(one)
@@ -98,6 +109,7 @@ def _calibrated(rows: Sequence[Record]) -> Table:
             str(one["n"]),
             f"{one['coverage_before']:.2f}",
             f"{one['coverage_after']:.2f}",
+            _share(one["claimed_coverage_after"]),
             f"{100 * one['median_half_width_after']:.1f}",
         )
         last = ratio
@@ -138,6 +150,10 @@ def _misses(score: Record) -> tuple[str, str, str]:
 def _interval(score: Record, which: str) -> str:
     share, half = score[f"{which}_coverage"], score[f"{which}_half_width"]
     return "-" if share is None else f"{share:.2f} ±{100 * half:.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _span(values: Sequence[float], how: str) -> str:

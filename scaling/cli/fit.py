@@ -1,7 +1,7 @@
 """`scaling fit`: laws, held-out error, crossing and verdict, from the store."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from fitting import Analysis
     from scaling.points import Selection
 
+DEFAULT = "default"
+
 
 def fit(
     compare: options.Compare = None,
@@ -20,19 +22,46 @@ def fit(
     schedule: options.ScheduleName = None,
     task: options.TaskName = None,
     metric: options.MetricName = None,
-    frontier: Annotated[
-        str, typer.Option(help="How the frontier is taken: bins, published or pareto.")
-    ] = "bins",
+    frontier: options.Frontier = "bins",
+    law: Annotated[
+        str,
+        typer.Option(
+            help="anchored, saturating, no-floor, no-offset, power, line, or auto (by AICc, all "
+            "shown in --json); default: anchored, or saturating for --frontier published."
+        ),
+    ] = DEFAULT,
+    weights: Annotated[str, typer.Option(help="equal, or power:KAPPA.")] = DEFAULT,
+    loss: Annotated[
+        str, typer.Option(help="squares, log, huber[:DELTA] or log-huber[:DELTA].")
+    ] = "squares",
+    prior: Annotated[str, typer.Option(help="none or weak; the same for everyone.")] = DEFAULT,
+    interval: Annotated[str, typer.Option(help="t, profile or bootstrap.")] = "t",
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Also vary bins, ties, weights and E (--json).")
+    ] = False,
+    compute: Annotated[
+        Literal["published", "lean", "full"],
+        typer.Option(
+            help="How forward GFLOPs are counted: as published; lean, what a correct "
+            "implementation must compute; or full, lean with attention scores."
+        ),
+    ] = "published",
     max_compute: options.MaxCompute = None,
     target: Annotated[
-        list[float] | None,
-        typer.Option(metavar="GFLOPS ...", help="Total computes at which to predict and compare."),
+        list[str] | None,
+        typer.Option(
+            metavar="AT ...",
+            help="Where to predict and compare: total GFLOPs, or MODEL@SAMPLES such as "
+            "ViT-L-14@12.8B (what it costs in each family).",
+        ),
     ] = None,
     refits: Annotated[
         int, typer.Option(min=100, help="Bootstrap refits behind each interval.")
     ] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     db: options.Database = options.RESULTS,
+    csv: Annotated[Path | None, typer.Option(help="Also write a CSV table here.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Also write a LaTeX table here.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Fit a law to the frontier of each family, check it on held-out compute, and compare.
@@ -42,6 +71,7 @@ def fit(
     """
     from scaling.points import Selection
 
+    families = tuple(compare) if compare else None
     analysis = analyse(
         db,
         Selection(
@@ -50,22 +80,32 @@ def fit(
             schedule=schedule,
             task=task,
             metric=metric,
-            families=tuple(compare) if compare else None,
+            families=families,
+            compute=compute,
         ),
         frontier=frontier,
+        law=law,
+        weights=weights,
+        loss=loss,
+        prior=prior,
+        interval=interval,
+        sensitivity=sensitivity,
         max_compute=max_compute,
-        targets=tuple(target or ()),
+        targets=targets(target or [], families, compute),
         refits=refits,
         seed=seed,
     )
+    report = analysis.to_json()
+    report["compute"] = compute
+    _write_tables(report, csv, latex)
     if as_json:
         import json
 
-        typer.echo(json.dumps(analysis.to_json(), indent=2, allow_nan=False))
+        typer.echo(json.dumps(report, indent=2, allow_nan=False))
     else:
         from scaling.cli.fit_tables import show
 
-        show(analysis.to_json())
+        show(report)
 
 
 def analyse(db: Path, selection: "Selection", **how: Any) -> "Analysis":
@@ -88,3 +128,60 @@ def analyse(db: Path, selection: "Selection", **how: Any) -> "Analysis":
         return fit_all(points, Options(**how), compare=families)
     except FitError as error:
         raise ScalingError(str(error)) from error
+
+
+def targets(
+    written: list[str], families: tuple[str, ...] | None, compute: str
+) -> tuple[float, ...]:
+    """Computes in GFLOPs; MODEL@SAMPLES becomes what that costs in each of `families`."""
+    from scaling.families import FAMILIES
+
+    found: list[float] = []
+    for word in written:
+        model, at, samples = word.partition("@")
+        if at:
+            known = [name for name in families or FAMILIES.names() if name in FAMILIES]
+            found += [
+                _cost(model, samples, family, compute, word)
+                for family in known
+                if model in FAMILIES.get(family).models
+            ]
+            if not any(model in FAMILIES.get(family).models for family in known):
+                from scaling.errors import unknown
+
+                models = {name for family in known for name in FAMILIES.get(family).models}
+                raise ScalingError(f"--target {word}: {unknown('model', model, models)}")
+            continue
+        try:
+            found.append(float(word))
+        except ValueError:
+            raise ScalingError(
+                f"--target {word}: write GFLOPs such as 2.6e12, or MODEL@SAMPLES such as "
+                "ViT-L-14@12.8B"
+            ) from None
+    return tuple(sorted(set(found)))
+
+
+def _cost(model: str, samples: str, family: str, compute: str, word: str) -> float:
+    from scaling.families import FAMILIES
+    from scaling.units import parse_count
+
+    try:
+        count = parse_count(samples)
+    except ValueError as error:
+        raise ScalingError(f"--target {word}: {error}") from error
+    profile = FAMILIES.get(family).profile(model)
+    return float(getattr(profile, f"{compute}_gflops")) * count
+
+
+def _write_tables(report: Any, csv: Path | None, latex: Path | None) -> None:
+    from fitting.tables import to_csv, to_latex
+
+    for path, render in ((csv, to_csv), (latex, to_latex)):
+        if path is None:
+            continue
+        try:
+            path.write_text(render(report), encoding="utf-8")
+        except OSError as error:
+            raise ScalingError(f"{path} cannot be written: {error.strerror}") from error
+        typer.echo(f"wrote {path}", err=True)

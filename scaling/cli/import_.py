@@ -24,10 +24,11 @@ def import_(
     Importing twice changes nothing; a file with anything wrong in it changes nothing either.
     """
     from scaling.store import Store
-    from scaling.store.importing import import_published
+    from scaling.store.importing import import_published, read_published
 
+    published = read_published(path)
     with Store(db) as store:
-        summary = import_published(store, path, study=study)
+        summary = import_published(store, published, study=study)
     if as_json:
         import dataclasses
         import json

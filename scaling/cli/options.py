@@ -20,6 +20,9 @@ Compare = Annotated[
     list[str] | None,
     typer.Option(metavar="A B ...", help="Families to compare, the baseline first."),
 ]
+Frontier = Annotated[
+    str, typer.Option(help="How the frontier is taken: bins, published, pareto or hull.")
+]
 MaxCompute = Annotated[
     float | None,
     typer.Option(

@@ -21,9 +21,7 @@ def plot(
     schedule: options.ScheduleName = None,
     task: options.TaskName = None,
     metric: options.MetricName = None,
-    frontier: Annotated[
-        str, typer.Option(help="How the frontier is taken: bins, published or pareto.")
-    ] = "bins",
+    frontier: options.Frontier = "bins",
     max_compute: options.MaxCompute = None,
     curves: Annotated[
         bool, typer.Option("--curves", help="Draw learning curves instead: error against samples.")

@@ -1,16 +1,15 @@
 """Ray, quietly: a cluster of this machine for as long as a run lasts, or one that stands."""
 
 import os
+import socket
 from pathlib import Path
 
 from scaling.errors import ResourceError
-from scaling.orchestrator import processes
 from scaling.orchestrator.capacity import Node
+from scaling.orchestrator.guard import Guard
 
 _OBJECT_STORE_BYTES = 80 * 2**20
 """About the least that Ray takes: what goes through it are small messages; weights are files."""
-
-_SECONDS_TO_STOP = 10.0
 
 
 class Cluster:
@@ -20,11 +19,14 @@ class Cluster:
         """`address` is 'auto' or 'host:port' of a cluster; None is one of our own."""
         self._address = address
         self._is_ours = False
+        self._guard: Guard | None = None
 
     def start(self) -> list[Node]:
         """Connect, and say what the nodes have; raises `ResourceError` if nobody answers."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        _use_token(self._address)
+        if self._address not in (None, "auto"):
+            _check_answers(self._address)
+            _use_token()
         import ray
 
         if not ray.is_initialized():
@@ -47,10 +49,9 @@ class Cluster:
         import ray
 
         self._is_ours = False
-        started = processes.descendants(os.getpid())
         ray.shutdown()
-        if self._address is None:
-            processes.kill(processes.await_end(started, _SECONDS_TO_STOP))
+        if self._guard:
+            self._guard.release()
 
     def _connect(self) -> None:
         import ray
@@ -61,6 +62,7 @@ class Cluster:
         ray._private.worker._worker_logs_enabled = False
         quiet = {"log_to_driver": False, "logging_level": "error"}
         if self._address is None:
+            self._guard = Guard()
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -72,17 +74,34 @@ class Cluster:
             ray.init(address=self._address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             self._is_ours = False
-            raise ResourceError(
-                f"no Ray cluster answers at {self._address!r}: {error}; `ray start --head` starts "
-                "one, and every machine of it needs the same ~/.ray/auth_token"
-            ) from error
+            raise _nobody_answers(self._address, error) from error
 
 
-def _use_token(address: str | None) -> None:
+def _check_answers(address: str) -> None:
+    """Raise `ResourceError` if nobody listens at 'host:port': Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ResourceError(
+            f"{address!r} is not the address of a cluster; write host:port or auto"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody_answers(address, error) from error
+
+
+def _nobody_answers(address: str, error: Exception) -> ResourceError:
+    return ResourceError(
+        f"no Ray cluster answers at {address!r}: {error}; `ray start --head` starts one, and "
+        "every machine of it needs the same ~/.ray/auth_token"
+    )
+
+
+def _use_token() -> None:
     """Let an explicit address use the token of this machine, as 'auto' does.
 
     Ray 2.60 asks for a token by default and only finds it by itself for 'auto'
     (ray/_private/worker.py, `init`).
     """
-    if address not in (None, "auto") and (Path.home() / ".ray" / "auth_token").exists():
+    if (Path.home() / ".ray" / "auth_token").exists():
         os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -42,6 +42,10 @@ class Files:
             for event in events
         )
 
+    def clear(self, trial_id: str, attempt: int) -> None:
+        """Make room for an attempt that begins: the journal of another store's is not its own."""
+        self._journal(trial_id, attempt).unlink(missing_ok=True)
+
     def journal(self, trial_id: str, attempt: int) -> tuple[Event, ...]:
         """What an attempt that ended early had found, as the store records it.
 
@@ -53,7 +57,7 @@ class Files:
             replace(result, path=directory / result.path.name)
             if isinstance(result, Checkpoint)
             else result
-            for result in _journaled(directory, attempt)
+            for result in self._results(trial_id, attempt)
         ]
         return self.relative(
             result
@@ -61,14 +65,16 @@ class Files:
             if not isinstance(result, Checkpoint) or _is_there(result)
         )
 
+    def _journal(self, trial_id: str, attempt: int) -> Path:
+        return self.directory(trial_id) / f"journal-{attempt}.jsonl"
 
-def _journaled(directory: Path, attempt: int) -> list[Result]:
-    """The results of the latest attempt, which are the last ones of all attempts."""
-    try:
-        whole_lines = (directory / f"journal-{attempt}.jsonl").read_bytes().count(b"\n")
-    except FileNotFoundError:
-        return []
-    return read_journal(directory)[-whole_lines:] if whole_lines else []
+    def _results(self, trial_id: str, attempt: int) -> list[Result]:
+        """The results of the latest attempt, which are the last ones of all attempts."""
+        try:
+            whole_lines = self._journal(trial_id, attempt).read_bytes().count(b"\n")
+        except FileNotFoundError:
+            return []
+        return read_journal(self.directory(trial_id))[-whole_lines:] if whole_lines else []
 
 
 def _is_there(checkpoint: Checkpoint) -> bool:

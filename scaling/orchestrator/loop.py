@@ -62,6 +62,7 @@ class Loop:
     ) -> None:
         """Nothing starts yet; `executor` is prepared."""
         self._queue = Queue(plan, found)
+        self._shapes = {planned.resources for planned in plan.trials}
         self._branch_points = found.branch_points
         self._store = store
         self._files = files
@@ -70,14 +71,16 @@ class Loop:
         self._running: dict[Slot, _Attempt] = {}
         self._deaths: defaultdict[str, int] = defaultdict(int)
         self.done = 0
-        self.failed: dict[str, Failure] = {}
-        self.blocked: dict[str, Failure] = {}
+        self.failed = dict(found.failed)
+        """In this run or in an earlier one."""
+        self.blocked = dict(found.blocked)
         self.measurements = 0
 
     def run(self, stop: StopRequest) -> None:
         """Go on until all that can be done is done, or `stop` is made."""
-        while not stop.is_made and (self._running or self._queue.trial_ids):
+        while not stop.is_made and (self._running or self._queue):
             self._start_what_fits()
+            assert self._running or self._queue.may_go_on, "trials wait for a trunk that is gone"
             for slot, message in self._executor.wait(_SECONDS_PER_ROUND):
                 self._handle(slot, message)
             self._show.tick()
@@ -99,6 +102,8 @@ class Loop:
             slot = self._executor.free(planned.resources)
             if slot is None:
                 full.add(planned.resources)
+                if full == self._shapes:
+                    return
             else:
                 self._start(planned, slot)
 
@@ -107,6 +112,7 @@ class Loop:
         self._queue.remove(trial_id)
         attempt = _Attempt(planned, self._store.start_attempt(trial_id))
         self._running[slot] = attempt
+        self._files.clear(trial_id, attempt.number)
         self._show.state(trial_id, TrialState.RUNNING, f"attempt {attempt.number}")
         slot.start(self._work(attempt), self._files.log(trial_id, attempt.number))
 

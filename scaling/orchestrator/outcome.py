@@ -41,6 +41,8 @@ class Outcome:
         trials = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
         sentence = f"trials: {trials}; {self.measurements} measurements recorded in "
         sentence += format_seconds(self.seconds)
+        if self.failed:
+            sentence += "; `--retry` tries failed trials again"
         if self.interrupted:
             sentence += "; stopped: run the same command again to go on"
         return sentence

@@ -1,12 +1,10 @@
-"""Processes of this machine: which are ours, whether they live, and how to end them.
+"""Processes of this machine: which one it was, and whether it lives.
 
 Reads Linux's `/proc`; where there is none, it knows of no process and waits for none.
 """
 
 import os
-import signal
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,20 +26,6 @@ class Process:
         return status is not None and status.state != "Z" and status.started == self.started
 
 
-def descendants(pid: int) -> list[Process]:
-    """The children of a process, their children, and so on."""
-    children: dict[int, list[tuple[int, int]]] = {}
-    for folder in _PROC.glob("[0-9]*"):
-        if status := _status(int(folder.name)):
-            children.setdefault(status.parent, []).append((int(folder.name), status.started))
-    found, parents = [], [pid]
-    while parents:
-        for child, started in children.get(parents.pop(), ()):
-            found.append(Process(child, started))
-            parents.append(child)
-    return found
-
-
 def started_before(pid: int, moment: float) -> Process | None:
     """The process `pid` if it lives and started before `moment` (seconds since the epoch)."""
     status = _status(pid)
@@ -58,27 +42,16 @@ def started_before(pid: int, moment: float) -> Process | None:
     return process if process.is_alive and begun <= moment + 1 else None
 
 
-def await_end(processes: list[Process], seconds: float) -> list[Process]:
-    """Those of `processes` that still live after at most `seconds`."""
+def await_end(process: Process, seconds: float) -> bool:
+    """Whether `process` ends within `seconds`; waits no longer than needed."""
     deadline = time.monotonic() + seconds
-    while alive := [process for process in processes if process.is_alive]:
-        if time.monotonic() > deadline:
-            break
+    while process.is_alive and time.monotonic() < deadline:
         time.sleep(0.02)
-    return alive
-
-
-def kill(processes: list[Process]) -> None:
-    """End processes that had their time."""
-    for process in processes:
-        if process.is_alive:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+    return not process.is_alive
 
 
 @dataclass(frozen=True)
 class _Status:
-    parent: int
     started: int
     state: str
 
@@ -90,4 +63,4 @@ def _status(pid: int) -> _Status | None:
         return None
     # The second field is the name in parentheses, which may hold anything.
     fields = text.rpartition(")")[2].split()
-    return _Status(parent=int(fields[1]), started=int(fields[19]), state=fields[0])
+    return _Status(started=int(fields[19]), state=fields[0])

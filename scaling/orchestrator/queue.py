@@ -40,8 +40,21 @@ class Queue:
         for trial_id in [trial_id for trial_id, moment in self._later.items() if moment <= now]:
             del self._later[trial_id]
             self.add(trial_id)
-        for _, trial_id in list(self._ready):
-            yield self._trials[trial_id]
+        position = 0
+        while position < len(self._ready):
+            ready = self._ready[position]
+            yield self._trials[ready[1]]
+            if position < len(self._ready) and self._ready[position] == ready:
+                position += 1
+
+    def __len__(self) -> int:
+        """How many trials have not started, ready or not."""
+        return len(self._ready) + len(self._later) + sum(map(len, self._waiting.values()))
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether anything can start without something else coming first."""
+        return bool(self._ready or self._later)
 
     @property
     def trial_ids(self) -> list[str]:

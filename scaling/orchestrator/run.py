@@ -45,28 +45,21 @@ def run_plan(
     recorded |= store.recorded(lost)
     found = survey(plan, recorded, files, retry=retry)
     _write_states(store, recorded, found)
-    done, unfinished = 0, 0
-    failed, blocked = dict(found.failed), dict(found.blocked)
     with store.path.with_suffix(".log").open("a", encoding="utf-8") as log:
         show = Several(show, Lines(log))
-        show.begin(_tasks(plan, found), len(found.done), {**failed, **blocked})
+        show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
+        loop = Loop(plan, found, store=store, files=files, executor=executor, show=show)
         try:
-            if found.left:
-                loop = Loop(plan, found, store=store, files=files, executor=executor, show=show)
-                unfinished = _execute(loop, plan, found, executor, show)
-                done = loop.done
-                measurements += loop.measurements
-                failed |= loop.failed
-                blocked |= loop.blocked
+            unfinished = _execute(loop, plan, found, executor, show) if found.left else 0
         finally:
             show.close()
     return Outcome(
-        done=done,
+        done=loop.done,
         already_done=len(found.done),
-        failed=len(failed),
-        blocked=len(blocked),
+        failed=len(loop.failed),
+        blocked=len(loop.blocked),
         interrupted=unfinished,
-        measurements=measurements,
+        measurements=measurements + loop.measurements,
         seconds=time.monotonic() - began,
     )
 

@@ -24,7 +24,7 @@ from scaling.trial import Event
 logger = logging.getLogger(__name__)
 
 _SECONDS_TO_DIE = 30.0
-"""Workers outlive a killed driver by about two seconds (measured with Ray 2.60)."""
+"""For workers of a killed driver; on a cluster that stands they outlive it by a moment."""
 
 
 def left_behind(files: Files, trial_id: str, attempt: int) -> tuple[Event, ...]:
@@ -79,7 +79,7 @@ def _await_worker(attempt: OpenAttempt) -> None:
     worker = processes.started_before(
         attempt.pid, datetime.fromisoformat(attempt.started).timestamp()
     )
-    if worker and processes.await_end([worker], _SECONDS_TO_DIE):
+    if worker and not processes.await_end(worker, _SECONDS_TO_DIE):
         raise StoreError(
             f"process {attempt.pid} still works for a run that has died; end it with "
             f"`kill {attempt.pid}`, then run this again"

@@ -137,7 +137,7 @@ class RaySlot:
     def next(self) -> Message | Died | Done:
         """The next message of the attempt, which is there."""
         import ray
-        from ray.exceptions import RayActorError, RayError
+        from ray.exceptions import RayError, RayTaskError
 
         try:
             message: Message = ray.get(next(self.stream))
@@ -145,11 +145,10 @@ class RaySlot:
         except StopIteration:
             self.stream = None
             return Done()
-        except RayActorError as error:
-            # Its message is a page; the first line says it.
-            return Died(str(error).partition("\n")[0])
-        except RayError as error:
+        except RayTaskError as error:
             return Crash("bug", " ".join(str(error).split()))
+        except RayError as error:
+            return Died(str(error))
 
     def kill(self) -> None:
         """End the process, whatever it does."""

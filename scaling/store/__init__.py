@@ -1,9 +1,9 @@
 """The store: everything asked, tried and measured, in one file; nothing else imports SQLAlchemy.
 
-`Store(path)` writes and is the only writer; `Store.read(path)` only reads.
+`Store(path)` writes and is the only writer; `Store.read(path)` only reads. Importing what others
+measured is in `scaling.store.importing`.
 """
 
-from scaling.store.importing import ImportSummary, import_published
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.recording import RefusedError
 from scaling.store.states import Ending, Failure, FailureKind, OpenAttempt, TrialState, Worker
@@ -15,7 +15,6 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Filters",
-    "ImportSummary",
     "OpenAttempt",
     "Reader",
     "Recorded",
@@ -24,5 +23,4 @@ __all__ = [
     "Study",
     "TrialState",
     "Worker",
-    "import_published",
 ]

@@ -83,20 +83,38 @@ class ImportSummary:
         return sentence
 
 
-def import_published(store: Store, folder: Path, study: str | None = None) -> ImportSummary:
-    """Import the measurements in `folder` into `study` (the folder's name unless given).
+@dataclass(frozen=True)
+class Published:
+    """A folder of published measurements, read and found valid."""
 
-    Importing again changes nothing. Raises `DataError` with everything that is wrong with a file,
-    and `StoreError` where it contradicts the store; nothing is written then.
-    """
+    folder: Path
+    rows: list[CsvRow]
+    profiles: Mapping[tuple[str, str], Mapping[str, Any]]
+    """By family and model."""
+
+
+def read_published(folder: Path) -> Published:
+    """What is in `folder`; raises `DataError` with everything that is wrong with a file."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder with measurements.csv and model_profile.csv")
-    path = folder / "measurements.csv"
     profiles = {
         (row.values["family"], row.values["model"]): row.values
         for row in read_csv(folder / "model_profile.csv", PROFILE, unique=("family", "model"))
     }
-    rows = read_csv(path, MEASUREMENTS, unique=(*_TRIAL, "task", "metric"))
+    rows = read_csv(folder / "measurements.csv", MEASUREMENTS, unique=(*_TRIAL, "task", "metric"))
+    return Published(folder, rows, profiles)
+
+
+def import_published(
+    store: Store, published: Published, study: str | None = None
+) -> ImportSummary:
+    """Import `published` into `study` (the folder's name unless given).
+
+    Importing again changes nothing. Raises `StoreError` where it contradicts the store; nothing
+    is written then.
+    """
+    folder, rows, profiles = published.folder, published.rows, published.profiles
+    path = folder / "measurements.csv"
     study = study or folder.resolve().name
     ids = [_trial_id(study, row) for row in rows]
     trials = {

@@ -13,6 +13,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from scaling.orchestrator.reaper import is_marked, is_of_session, processes
+
 Victim = Literal["driver", "worker", "both"]
 
 
@@ -25,22 +27,21 @@ class Adversary:
         self._random = random.Random(seed)
         self._said = db.with_name("said.txt")
         self._driver: subprocess.Popen[bytes] | None = None
+        self._drivers: list[int] = []
         # Whatever a driver starts inherits its environment, and so can be found.
         self._mark = f"SCALING_TEST_MARK={uuid.uuid4()}"
 
-    def strike(self, victim: Victim, most_records: int) -> bool:
-        """Kill `victim` after a random number of new records; False if the run ended before.
+    def strike(self, victim: Victim, records: int) -> bool:
+        """Kill `victim` once the store has so many results; False if the run ended before.
 
-        A driver may be killed without any new record: then at any time of its start.
+        Every third driver is killed while it starts, at any moment of that.
         """
         driver = self._running_driver()
-        new = self._random.randint(0, most_records)
-        if new == 0 and victim == "driver":
+        if victim == "driver" and self._random.random() < 1 / 3:
             self._await(lambda: False, self._random.uniform(0, 8))
         else:
-            enough = self._records() + new
-            self._await(lambda: self._records() >= enough and self._workers() != [])
-            time.sleep(self._random.uniform(0, 0.2))
+            self._await(lambda: self._records() >= records and self._workers() != [])
+            self._await(lambda: False, self._random.uniform(0, 0.3))
         if driver.poll() is not None:
             return False
         if victim != "driver":
@@ -64,7 +65,7 @@ class Adversary:
     def leftovers(self, seconds: float = 5.0) -> list[int]:
         """Processes that any of the drivers began and that are alive after a moment."""
         deadline = time.monotonic() + seconds
-        while (alive := self._marked()) and time.monotonic() < deadline:
+        while (alive := processes(self._is_ours)) and time.monotonic() < deadline:
             time.sleep(0.05)
         return alive
 
@@ -80,11 +81,12 @@ class Adversary:
     def _running_driver(self) -> "subprocess.Popen[bytes]":
         if self._driver is None:
             name, _, value = self._mark.partition("=")
-            # A file, because a pipe would stay open until the last heir of a killed driver is gone.
+            # A file: a pipe stays open until the last heir of a killed driver is gone.
             with self._said.open("wb") as said:
                 self._driver = subprocess.Popen(
                     self._command, env={**os.environ, name: value}, stdout=said, stderr=said
                 )
+            self._drivers.append(self._driver.pid)
         return self._driver
 
     def _records(self) -> int:
@@ -98,16 +100,14 @@ class Adversary:
         """Processes that make an attempt right now."""
         with suppress(sqlite3.OperationalError):
             pids = query(self._db, "SELECT pid FROM attempt WHERE ended IS NULL AND pid NOT NULL")
-            return sorted({pid for (pid,) in pids} & set(self._marked()))
+            return sorted({pid for (pid,) in pids if self._is_ours(pid)})
         return []
 
-    def _marked(self) -> list[int]:
-        alive = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                if self._mark.encode() in (folder / "environ").read_bytes().split(b"\0"):
-                    alive.append(int(folder.name))
-        return alive
+    def _is_ours(self, pid: int) -> bool:
+        """Whether any of the drivers began a process: by its environment or its open files."""
+        return is_marked(pid, self._mark.encode()) or any(
+            is_of_session(pid, driver) for driver in self._drivers
+        )
 
     def _await(self, happened: Callable[[], bool], seconds: float = 120) -> None:
         """Wait until something happened, or time is up, or the run has ended."""

@@ -67,7 +67,7 @@ def test_an_infinite_interval_is_null_in_json(pair: pd.DataFrame) -> None:
     error = np.tile([0.9, 0.8999, 0.8998, 0.3, 0.2999, 0.2998], 2)
     rows = pair[pair["family"] == "clip"].head(12)
     rows = rows.assign(compute_gflops=gflops, error=error, trial=range(12))
-    options = Options(refits=100, frontier="pareto", targets=(1e9,))
+    options = Options(refits=100, law="saturating", frontier="pareto", targets=(1e9,))
 
     (fit,) = json.loads(json.dumps(analyse(rows, options).to_json(), allow_nan=False))["fits"]
 

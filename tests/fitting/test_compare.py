@@ -8,6 +8,7 @@ import pytest
 
 from fitting import LAWS, Analysis, Comparison, Options, analyse
 from fitting.compare import Crossing, compare
+from fitting.errors import gflops_text
 from fitting.series import read_series
 from fitting.series_fit import Estimator
 
@@ -156,9 +157,9 @@ def test_verdict_says_what_lies_beyond_the_measured_range(crossing_grids) -> Non
 @pytest.mark.parametrize(
     ("low", "high", "text"),
     [
-        (2.7e10, 2e11, "2.7e10 to 2.0e11"),
-        (2.7e10, None, "above 2.7e10"),
-        (None, 2e11, "below 2.0e11"),
+        (2.7e10, 2e11, "2.7e+10 to 2.0e+11"),
+        (2.7e10, None, "above 2.7e+10"),
+        (None, 2e11, "below 2.0e+11"),
         (None, None, "anywhere"),
     ],
 )
@@ -177,3 +178,12 @@ def test_every_pair_is_compared_in_the_order_given(simulate) -> None:
 
     pairs = [(comparison.a, comparison.b) for comparison in analysis.comparisons]
     assert pairs == [("c", "a"), ("c", "b"), ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(14, "14"), (2_137, "2,100"), (1.4, "1.4"), (9_999, "10,000"), (1.4e10, "1.4e+10"),
+     (2e4, "2.0e+04"), (0.03, "3.0e-02")],
+)  # fmt: skip
+def test_small_computes_are_written_plainly(value: float, text: str) -> None:
+    assert gflops_text(value) == text

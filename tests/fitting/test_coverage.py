@@ -1,5 +1,10 @@
 """How often intervals hold the truth: small repetitions of what `Fit.interval` reports."""
 
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 
@@ -37,6 +42,36 @@ def test_law_intervals_cover_under_independent_noise(sd: np.ndarray) -> None:
     # Binomial standard error at 0.95 is 0.015.
     assert inside / EXPERIMENTS >= 0.91
     assert logarithm_of_t / EXPERIMENTS < 0.85
+
+
+@pytest.mark.parametrize("name", ["same", "E = 0, falling", "few, same", "wandering"])
+def test_default_intervals_cover_in_the_benchmark(name: str) -> None:
+    """A small repetition of `benchmarks/coverage.py`, whose 600 experiments take minutes."""
+    benchmark = load_benchmark()
+    truth, noise = benchmark.scenarios()[name]
+
+    found, flagged = benchmark.measure(truth, noise, 60, 1)
+
+    default = found["default (t)"]
+    if name == "wandering":
+        assert flagged > 0.4
+    else:
+        # Three standard errors of 60 experiments at 0.95.
+        assert default.covered >= 0.86
+        assert flagged < 0.3
+        assert found["study: log of t"].covered < default.covered
+
+
+def load_benchmark() -> ModuleType:
+    """Scripts of `benchmarks` are no package, and one of them is called as the library is."""
+    place = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
+    spec = spec_from_file_location("coverage_benchmark", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules["coverage_benchmark"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fitting import Options, analyse
 from fitting.errors import FitError
-from fitting.frontier import METHODS, frontier, held_out_frontier, method_named
+from fitting.frontier import (
+    METHODS,
+    MODELS,
+    Cells,
+    Chosen,
+    frontier,
+    held_out_frontier,
+    method_named,
+    register,
+)
 
 CELLS = st.lists(
     st.tuples(st.floats(1e6, 1e12), st.sampled_from([0.2, 0.3, 0.4, 0.5, 0.7, 0.9])),
@@ -134,6 +144,53 @@ def test_held_out_point_that_a_training_point_beats_is_left_out() -> None:
     assert sum(found.left_out.values()) == 2
 
 
+def test_hull_keeps_the_corners_below_every_chord() -> None:
+    gflops = np.array([1.0, 2.0, 4.0, 8.0, 16.0, 3.0])
+    error = 2.0 ** np.array([0.0, -0.5, -2.0, -2.4, -2.6, -0.4])
+
+    found = frontier("hull", gflops, error)
+
+    assert found.index.tolist() == [0, 2, 3, 4]
+    assert found.left_out == {
+        "a cell that costs no more has no larger error": 1,
+        "above the line between two cells of the frontier": 1,
+    }
+
+
+@given(cells=CELLS)
+def test_no_cell_lies_below_the_hull(cells: list[tuple[float, float]]) -> None:
+    gflops, error = arrays(cells)
+
+    found = frontier("hull", gflops, error)
+
+    inside = (gflops >= found.gflops[0]) & (gflops <= found.gflops[-1])
+    line = np.interp(np.log(gflops[inside]), np.log(found.gflops), np.log(found.error))
+    assert np.all(np.log(error[inside]) >= line - 1e-9)
+
+
+def test_a_method_may_need_samples_seen_and_move_cells(simulate, monkeypatch) -> None:
+    """As one does that moves every cell to the frontier of a model over size and samples."""
+
+    def shifted(cells: Cells, held: np.ndarray) -> Chosen:
+        moved = cells.error - 1e-4 * np.log(cells.gflops_per_sample)
+        return Chosen(held, moved)
+
+    monkeypatch.setattr("fitting.frontier.MODELS", dict(MODELS))
+    register("shifted", shifted)
+    rows = simulate(sizes=4, lengths=5)
+
+    (fit,) = analyse(rows, Options(frontier="shifted", refits=100)).fits
+
+    assert len(fit.frontier) == 20
+    assert fit.refits is not None
+    per_sample = rows["compute_gflops"] / rows["samples_seen"]
+    moved = (rows["error"] - 1e-4 * np.log(per_sample)).to_numpy()
+    np.testing.assert_allclose(np.sort(fit.frontier.error), np.sort(moved))
+    with pytest.raises(FitError, match="needs the samples seen"):
+        frontier("shifted", np.array([1.0, 2.0]), np.array([0.5, 0.4]))
+
+
 def test_unknown_frontier_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(FitError, match=r"unknown frontier 'hull'.*bins, pareto, published"):
-        frontier("hull", np.array([1.0]), np.array([0.5]))
+    known = r"unknown frontier 'octaves'.*bins, hull, pareto, published"
+    with pytest.raises(FitError, match=known):
+        frontier("octaves", np.array([1.0]), np.array([0.5]))

@@ -48,7 +48,9 @@ def test_columns_times_coefficients_are_the_law(law: Law) -> None:
 
     theta = law.assemble(nodes, coefficients)
 
-    linear = sum(coefficients[:, i : i + 1] * column for i, column in enumerate(columns))
+    offset = law.offset(nodes, X)
+    linear = np.zeros((len(nodes), len(X))) if offset is None else offset
+    linear = linear + sum(coefficients[:, i : i + 1] * column for i, column in enumerate(columns))
     np.testing.assert_allclose(law.error(theta, X), linear, rtol=1e-12)
 
 

@@ -38,7 +38,7 @@ def test_without_comparisons_every_setting_has_a_panel(published: pd.DataFrame) 
 
     figure = figure_comparison(analysis, ())
 
-    assert [ax.get_title(loc="left").split()[0] for ax in figure.axes] == [
+    assert [ax.get_title(loc="left").split(",")[0] for ax in figure.axes] == [
         "datacomp_classification",
         "imagenet1k",
     ]

@@ -105,7 +105,7 @@ def test_ranking_inverts_near_7e10(headline: Analysis) -> None:
     small, large, *_ = comparison.better_at
     assert small.probability_b_better < 0.05
     assert large.probability_b_better > 0.85
-    assert "mammut overtakes clip at 7.0e10 GFLOPs" in comparison.verdict
+    assert "mammut overtakes clip at 7.0e+10 GFLOPs" in comparison.verdict
     assert "clip is better" in comparison.verdict
 
 

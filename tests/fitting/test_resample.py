@@ -6,13 +6,13 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from fitting.descent import Points, descend
+from fitting.descent import Points, Problem, descend
 from fitting.errors import FitError
 from fitting.fit import fit
-from fitting.frontier import frontier
+from fitting.frontier import Cells, frontier
 from fitting.laws import law_named
 from fitting.projection import every_start
-from fitting.resample import _draw, refit
+from fitting.resample import Resampling, _draw, refit
 
 LAW = law_named("saturating")
 
@@ -34,16 +34,17 @@ def test_batched_refits_reach_the_optimum_of_single_searches(cells) -> None:
     scale = 1e9
     refits = refit(LAW, "bins", cells, scale=scale, refits=200, seed=3)
     generator = np.random.default_rng([3, crc32(error.tobytes())])
-    drawn = _draw("bins", gflops, error, 200, generator)
+    weight, _ = _draw(Resampling(), Cells(gflops, error), np.arange(len(error)), 200, generator)
+    drawn = weight > 0
 
     for theta, mask in list(zip(refits.theta, drawn, strict=True))[::5]:
         x, y = gflops[mask] / scale, error[mask]
         starts = every_start(LAW, x, y, np.ones((1, len(x))))
         shape = (len(starts), len(x))
         points = Points(np.broadcast_to(x, shape), np.broadcast_to(y, shape), np.ones(shape))
-        thorough = descend(LAW, points, starts, x_range=gflops[drawn.any(axis=0)] / scale)
+        thorough = descend(Problem(LAW, points), starts, x_range=gflops[drawn.any(axis=0)] / scale)
         sse = np.sum((LAW.error(theta[None], x)[0] - y) ** 2)
-        assert sse <= thorough.sse.min() * (1 + 1e-9)
+        assert sse <= thorough.cost.min() * (1 + 1e-9)
 
 
 def test_refits_scatter_around_the_fit(cells) -> None:

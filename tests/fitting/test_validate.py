@@ -11,7 +11,8 @@ import pytest
 from fitting import FitError, Options, analyse
 from fitting.series import Series, Setting
 from fitting.series_fit import Estimator, SeriesFit
-from fitting.validate import Backtest, Forecast, backtest
+from fitting.validate import Backtest, Case, backtest
+from fitting.validate_named import estimators_named
 from fitting.validate_scores import Score, common_cases, ratio_bin
 
 SATURATING = Options(law="saturating").estimator
@@ -77,7 +78,7 @@ def test_held_out_errors_are_those_of_another_program(published: pd.DataFrame) -
 def test_a_threshold_gives_the_held_out_score_of_a_fit(figure_1: pd.DataFrame) -> None:
     tested = backtest(figure_1, {"saturating": SATURATING}, origins=(2.5e11,))
 
-    analysis = analyse(figure_1, Options(max_compute=2.5e11, refits=100))
+    analysis = analyse(figure_1, Options(law="saturating", max_compute=2.5e11, refits=100))
 
     for fit in analysis.fits:
         (scored,) = (one for one in tested.by_series() if one.family == fit.series.family)
@@ -86,20 +87,20 @@ def test_a_threshold_gives_the_held_out_score_of_a_fit(figure_1: pd.DataFrame) -
         assert scored.score.bias == pytest.approx(fit.score.bias)
 
 
-def by_case(tested: Backtest) -> dict[tuple[str, str, float, float], Forecast]:
-    return {(one.estimator, one.family, one.origin, one.gflops): one for one in tested.forecasts}
+def by_case(tested: Backtest) -> dict[tuple[str, str, float, float], Case]:
+    return {(one.estimator, one.family, one.origin, one.gflops): one for one in tested.cases}
 
 
-def said(one: Forecast) -> tuple[float, ...]:
+def said(one: Case) -> tuple[float, ...]:
     return one.predicted, one.confidence, one.prediction, one.ratio
 
 
 @pytest.mark.parametrize("origins", ["rolling", (1e10, 3e11)], ids=str)
 @pytest.mark.parametrize("truth", ["bins", "published", "pareto"])
-def test_changing_held_out_errors_changes_no_forecast(
+def test_changing_held_out_errors_changes_no_prediction(
     figure_1: pd.DataFrame, origins: Any, truth: str
 ) -> None:
-    """Above 3e11 GFLOPs errors shrink, rise to chance or swap; forecasts from below stay."""
+    """Above 3e11 GFLOPs errors shrink, rise to chance or swap; predictions from below stay."""
     cut = 3e11
     estimators = {
         "bins": SATURATING,
@@ -153,8 +154,8 @@ def test_an_estimator_sees_no_cell_above_the_origin(simulate: Callable[..., Any]
     assert low.gflops.max() <= 1e9 < high.gflops.max() <= 1e10
     assert len(low.error) == len(low.gflops)
     assert not low.is_held_out.any()
-    assert {one.origin for one in tested.forecasts} == {1e9, 1e10}
-    assert all(one.gflops > one.origin for one in tested.forecasts)
+    assert {one.origin for one in tested.cases} == {1e9, 1e10}
+    assert all(one.gflops > one.origin for one in tested.cases)
 
 
 def test_origins_roll_through_powers_of_two_that_training_reaches(
@@ -164,7 +165,7 @@ def test_origins_roll_through_powers_of_two_that_training_reaches(
 
     tested = backtest(simulate(), {"recording": estimator}, min_train=1e10)
 
-    origins = sorted({one.origin for one in tested.forecasts})
+    origins = sorted({one.origin for one in tested.cases})
     assert np.log2(origins) == pytest.approx(np.arange(34, 34 + len(origins)))
     assert all(series.gflops.max() >= 1e10 for series in estimator.seen)
     assert len(estimator.seen) == len(origins)
@@ -179,12 +180,12 @@ def test_without_a_minimum_training_reaches_a_128th_of_the_compute_in_any_unit(
     here, there = (backtest(one, {"saturating": SATURATING}) for one in (points, rescaled))
 
     largest = points["compute_gflops"].max()
-    reached = [one.gflops / one.ratio for one in here.forecasts]
+    reached = [one.gflops / one.ratio for one in here.cases]
     assert min(reached) >= largest / 128
-    assert [one.measured for one in here.forecasts] == [one.measured for one in there.forecasts]
+    assert [one.measured for one in here.cases] == [one.measured for one in there.cases]
     np.testing.assert_allclose(
-        [one.predicted for one in here.forecasts],
-        [one.predicted for one in there.forecasts],
+        [one.predicted for one in here.cases],
+        [one.predicted for one in there.cases],
         rtol=1e-5,
     )
 
@@ -204,7 +205,7 @@ def test_a_series_that_follows_its_law_is_foretold(simulate: Callable[..., Any])
 def test_the_interval_of_one_run_is_wider_than_that_of_the_law(figure_1: pd.DataFrame) -> None:
     tested = backtest(figure_1, {"saturating": SATURATING}, min_train=1e10)
 
-    assert all(one.prediction > one.confidence for one in tested.forecasts)
+    assert all(one.prediction > one.confidence for one in tested.cases)
     scores = [one.score for one in tested.by_ratio()]
     assert all(one.prediction_coverage >= one.confidence_coverage for one in scores)
 
@@ -212,7 +213,7 @@ def test_the_interval_of_one_run_is_wider_than_that_of_the_law(figure_1: pd.Data
 SETTING = Setting("study", "shapes", "cosine", "task", "acc1")
 
 
-def forecast(estimator: str = "a", gflops: float = 4.0, **changes: Any) -> Forecast:
+def case(estimator: str = "a", gflops: float = 4.0, **changes: Any) -> Case:
     values = {
         "estimator": estimator,
         "setting": SETTING,
@@ -224,16 +225,17 @@ def forecast(estimator: str = "a", gflops: float = 4.0, **changes: Any) -> Forec
         "predicted": 0.52,
         "confidence": 0.01,
         "prediction": 0.03,
+        "is_claimed": True,
     }
-    return Forecast(**{**values, **changes})
+    return Case(**{**values, **changes})
 
 
 def test_scores_are_of_misses_and_of_the_intervals_that_exist() -> None:
     score = Score.of(
         [
-            forecast(measured=0.5, predicted=0.53, confidence=0.01, prediction=0.04),
-            forecast(measured=0.5, predicted=0.49, confidence=0.02, prediction=0.03),
-            forecast(measured=0.5, predicted=0.54, confidence=np.inf, prediction=np.inf),
+            case(measured=0.5, predicted=0.53, confidence=0.01, prediction=0.04),
+            case(predicted=0.49, confidence=0.02, prediction=0.005, is_claimed=False),
+            case(measured=0.5, predicted=0.54, confidence=np.inf, prediction=np.inf),
         ]
     )
 
@@ -241,16 +243,30 @@ def test_scores_are_of_misses_and_of_the_intervals_that_exist() -> None:
     assert score.mae == pytest.approx(0.08 / 3)
     assert score.bias == pytest.approx(0.06 / 3)
     assert (score.n, score.n_series, score.n_intervals) == (3, 1, 2)
-    assert (score.confidence_coverage, score.prediction_coverage) == (0.5, 1.0)
-    assert score.prediction_half_width == pytest.approx(0.035)
+    assert (score.confidence_coverage, score.prediction_coverage) == (0.5, 0.5)
+    assert score.prediction_half_width == pytest.approx(0.0225)
+    assert (score.n_claimed, score.claimed_coverage) == (1, 1.0)
 
 
 def test_only_points_that_every_estimator_predicted_are_compared() -> None:
-    forecasts = [forecast("a", 4.0), forecast("a", 8.0), forecast("b", 4.0)]
+    every = [case("a", 4.0), case("a", 8.0), case("b", 4.0)]
 
-    common = common_cases(forecasts, ("a", "b"))
+    common = common_cases(every, ("a", "b"))
 
     assert [(one.estimator, one.gflops) for one in common] == [("a", 4.0), ("b", 4.0)]
+
+
+def test_a_law_that_losses_do_not_have_stops_no_other(simulate: Callable[..., Any]) -> None:
+    """The anchored law needs the error of chance, which a loss does not have."""
+    losses = simulate().assign(metric="validation_loss")
+    losses["error"] *= 4
+    estimators = estimators_named(["anchored", "saturating", "no-floor"])
+
+    tested = backtest(losses, estimators, min_train=1e10)
+
+    assert {one.estimator for one in tested.by_ratio()} == {"saturating", "no-floor"}
+    assert {one.estimator for one in tested.untested} == {"anchored"}
+    assert tested.to_json()["by_ratio"]
 
 
 @pytest.mark.parametrize(
@@ -285,7 +301,7 @@ def test_what_cannot_be_tested_is_named_and_the_rest_is_tested(
 
     tested = backtest(points, {"saturating": SATURATING}, origins=(1e10,))
 
-    assert {one.family for one in tested.forecasts} == {"clip"}
+    assert {one.family for one in tested.cases} == {"clip"}
     reasons = {one.family: one.reason for one in tested.untested}
     assert "1 of 72 cells have no finite error" in reasons["coca"]
     assert "no threshold of 1e+10 GFLOPs has cells on both sides" in reasons["cap"]
@@ -296,7 +312,7 @@ def test_a_cut_that_leaves_too_little_is_named(simulate: Callable[..., Any]) -> 
 
     (untested,) = tested.untested
     assert (untested.origin, untested.estimator) == (3e7, "saturating")
-    assert {one.origin for one in tested.forecasts} == {1e10}
+    assert {one.origin for one in tested.cases} == {1e10}
 
 
 @pytest.mark.parametrize(
@@ -305,7 +321,7 @@ def test_a_cut_that_leaves_too_little_is_named(simulate: Callable[..., Any]) -> 
         ({"origins": (1e15,)}, "no threshold of 1e.15 GFLOPs has cells on both sides"),
         ({"origins": (-1.0, 1e10)}, "thresholds is -1; give positive, finite GFLOPs"),
         ({"origins": ()}, "no threshold was given"),
-        ({"min_train": np.nan, "truth": "hull"}, "unknown frontier 'hull'.*min_train is nan"),
+        ({"min_train": np.nan, "truth": "spiral"}, "unknown frontier 'spiral'.*min_train is nan"),
         ({"min_train": 1e15}, "none is above an origin whose training cells reach 1e.15 GFLOPs"),
     ],
     ids=str,
@@ -334,5 +350,5 @@ def test_the_report_is_strict_json(figure_1: pd.DataFrame) -> None:
     assert again == report
     assert again["by_ratio"][-1]["ratio_up_to"] == 16
     assert again["options"]["origins"] == "rolling"
-    assert {"setting", "miss"}.isdisjoint(again["forecasts"][0])
-    assert again["forecasts"][0]["task"] == "imagenet1k"
+    assert {"setting", "miss"}.isdisjoint(again["cases"][0])
+    assert again["cases"][0]["task"] == "imagenet1k"

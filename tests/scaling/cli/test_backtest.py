@@ -27,7 +27,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_json_holds_scores_calibration_and_every_forecast(
+def test_json_holds_scores_calibration_and_every_case(
     db: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     backtest(db=db, as_json=True, min_train=1e11, **SELECTED)
@@ -35,7 +35,7 @@ def test_json_holds_scores_calibration_and_every_forecast(
     shown = capsys.readouterr()
     report = json.loads(shown.out)
     assert {one["estimator"] for one in report["by_ratio"]} == {"saturating"}
-    assert sum(one["n"] for one in report["by_ratio"]) == len(report["forecasts"])
+    assert sum(one["n"] for one in report["by_ratio"]) == len(report["cases"])
     assert {one["status"] for one in report["calibration"]} == {"uncalibrated"}
     assert report["options"]["min_train"] == 1e11
 
@@ -59,12 +59,16 @@ def test_calibrated_coverage_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
         "coverage_before": 0.8,
         "coverage_after": 0.95,
         "median_half_width_after": 0.061,
+        "left_out": "series",
+        "n_claimed": 30,
+        "claimed_coverage_after": None,
     }
     factor = {"estimator": "saturating", "status": "calibrated", "factor": 1.5, "n": 90}
     show(
         {
             "by_ratio": [],
             "by_series": [],
+            "choice": {"left_out": "task", "chosen": {"a": "saturating"}, "by_ratio": []},
             "calibration": [factor, {**factor, "factor": 1.75}],
             "calibrated_coverage": [calibrated],
             "untested": [],
@@ -73,15 +77,18 @@ def test_calibrated_coverage_is_shown(capsys: pytest.CaptureFixture[str]) -> Non
     )
 
     shown = capsys.readouterr().out
-    assert [">16x", "saturating", "40", "0.80", "0.95", "6.1"] in map(str.split, shown.split("\n"))
+    assert [">16x", "saturating", "40", "0.80", "0.95", "-", "6.1"] in map(
+        str.split, shown.split("\n")
+    )
     assert "1.50 to 1.75" in shown
+    assert "chosen, each task by the points of the others: saturating for a" in shown
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"law": ["saturatin"]}, "unknown law 'saturatin'"),
-        ({"frontier": "hull"}, "unknown frontier 'hull'"),
+        ({"frontier": "spiral"}, "unknown frontier 'spiral'"),
         ({"thresholds": [1e99]}, "no threshold of 1e.99 GFLOPs has cells on both sides"),
         ({"min_train": -3.0}, "min_train is -3; give positive, finite GFLOPs"),
         ({"family": ["clap"]}, "did you mean"),

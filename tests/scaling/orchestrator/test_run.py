@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 from fake_trainer import METRICS, steps
 from small_plans import Runs, counts, plan_of
 
 from scaling.errors import ResourceError
+from scaling.orchestrator import RayExecutor
 from scaling.store import Store, TrialState
 
 
@@ -141,3 +144,20 @@ def test_no_more_slots_than_asked_for(on_ray: Runs) -> None:
     for _, state, _ in on_ray.show.told:
         running += {"running": 1, "complete": -1}[state]
         assert running <= 1
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (
+            "127.0.0.1:1",
+            "no Ray cluster answers at '127.0.0.1:1': .*`ray start --head` starts one",
+        ),
+        ("nonsense", "'nonsense' is not the address of a cluster; write host:port or auto"),
+    ],
+)
+def test_an_address_where_nobody_answers_is_refused_at_once(
+    tmp_path: Path, address: str, message: str
+) -> None:
+    with pytest.raises(ResourceError, match=message):
+        Runs(tmp_path, RayExecutor).run(plan_of(), address=address)

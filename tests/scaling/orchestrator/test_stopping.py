@@ -8,10 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from fake_trainer import METRICS
 from small_plans import Runs, counts, plan_of
 
 from scaling.orchestrator import LocalExecutor
-from scaling.orchestrator.processes import descendants
+from scaling.orchestrator.reaper import is_marked, is_of_session, processes
 from scaling.store import Store, TrialState, Worker
 
 FOLDER = Path(__file__).parent
@@ -29,7 +30,7 @@ def start(runs: Runs, executor: str) -> "Popen[str]":
     words = [sys.executable, str(FOLDER / "driver.py"), str(runs.db), executor]
     return Popen(
         [*words, "fake_trainer:train"],
-        env={**os.environ, "PYTHONPATH": str(FOLDER)},
+        env={**os.environ, "PYTHONPATH": str(FOLDER), "SCALING_TEST_DRIVER": str(runs.db)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -45,8 +46,26 @@ def await_line(driver: "Popen[str]", part: str) -> None:
     pytest.fail(f"no line with {part!r}")
 
 
-def all_dead(pids: list[int]) -> bool:
-    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+def started_by(driver: "Popen[str]") -> list[int]:
+    """The driver, if it lives, and all that it began."""
+    mark = f"SCALING_TEST_DRIVER={driver.args[2]}".encode()  # type: ignore[index]
+    return processes(lambda pid: is_marked(pid, mark) or is_of_session(pid, driver.pid))
+
+
+@pytest.mark.ray
+def test_processes_of_a_killed_driver_end_with_it(stopped: Runs) -> None:
+    driver = start(stopped, "ray")
+    await_line(driver, "running")
+    assert len(started_by(driver)) > 5
+
+    driver.kill()
+    driver.wait()
+    killed = time.monotonic()
+    while started_by(driver) and time.monotonic() < killed + 5:
+        time.sleep(0.01)
+
+    assert time.monotonic() - killed < 2
+    driver.communicate()
 
 
 @pytest.mark.parametrize(
@@ -65,7 +84,7 @@ def test_a_signal_stops_cleanly_and_the_next_run_goes_on(
     driver = start(stopped, executor)
     await_line(driver, "running")
     time.sleep(0.5)
-    started = [process.pid for process in descendants(driver.pid)]
+    assert len(started_by(driver)) > (5 if executor == "ray" else 0)
 
     # Ctrl-C on a terminal goes to all processes of the group.
     os.killpg(driver.pid, number)
@@ -75,7 +94,7 @@ def test_a_signal_stops_cleanly_and_the_next_run_goes_on(
     assert "3 not finished" in out
     assert "run the same command again to go on" in out
     assert "Traceback" not in err
-    assert all_dead(started)
+    assert started_by(driver) == []
     with Store.read(stopped.db) as store:
         assert store.counts("small") == {TrialState.PENDING: 3}
     (stopped.checkpoints / "mischief.json").unlink()
@@ -149,6 +168,20 @@ def test_a_damaged_journal_costs_only_its_own_results(half_recorded: Runs, here:
 
     assert outcome.failed == 0
     assert set(here.results()) <= set(half_recorded.results())
+
+
+def test_the_journal_of_another_store_counts_for_nothing(stopped: Runs, here: Runs) -> None:
+    here.run(plan_of())
+    stopped.run(plan_of())
+    for path in stopped.db.parent.glob("results.db*"):
+        path.unlink()
+    (journal,) = stopped.directory("cooldown-640").glob("journal-*.jsonl")
+    journal.write_text(journal.read_text().replace('"value": 0.', '"value": 0.1'))
+
+    assert counts(stopped.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
+
+    assert stopped.results() == here.results()
+    assert len(journal.read_text().splitlines()) == 2 + 1 + len(METRICS)
 
 
 def test_a_worker_that_outlives_its_driver_is_waited_for(half_recorded: Runs) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from scaling.errors import DataError, ScalingError, StoreError
-from scaling.store import Store, import_published
+from scaling.store import Store
+from scaling.store.importing import ImportSummary, import_published, read_published
 
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "published"
 HEADER = "family,model,dataset,schedule,samples_seen,task,metric,value,source"
@@ -17,6 +18,10 @@ PROFILE_HEADER = (
 PROFILE = f"{PROFILE_HEADER}\nclip,ViT-B-32,224,151.28,87.85,63.43,14.54\n"
 
 Folder = Callable[..., Path]
+
+
+def bring_in(store: Store, folder: Path, study: str | None = None) -> ImportSummary:
+    return import_published(store, read_published(folder), study)
 
 
 @pytest.fixture
@@ -37,8 +42,8 @@ def test_the_published_tables_come_in_whole_and_once(store: Store) -> None:
     with (PUBLISHED / "measurements.csv").open() as file:
         rows = list(csv.DictReader(file))
 
-    summary = import_published(store, PUBLISHED)
-    again = import_published(store, PUBLISHED)
+    summary = bring_in(store, PUBLISHED)
+    again = bring_in(store, PUBLISHED)
 
     assert (summary.imported, summary.already_there) == (len(rows), 0)
     assert (again.imported, again.already_there) == (0, len(rows))
@@ -53,22 +58,22 @@ def test_the_published_tables_come_in_whole_and_once(store: Store) -> None:
 
 
 def test_the_study_may_have_another_name(store: Store, folder: Folder) -> None:
-    assert import_published(store, folder(ROW), study="theirs").study == "theirs"
-    assert import_published(store, folder(ROW)).study == "tables"
+    assert bring_in(store, folder(ROW), study="theirs").study == "theirs"
+    assert bring_in(store, folder(ROW)).study == "tables"
 
     assert {point["study"] for point in store.points()} == {"theirs", "tables"}
 
 
 def test_rows_added_to_a_table_are_added_to_the_store(store: Store, folder: Folder) -> None:
-    import_published(store, folder(ROW))
+    bring_in(store, folder(ROW))
 
-    summary = import_published(store, folder(ROW, ROW.replace("acc1,0.25", "acc5,0.5")))
+    summary = bring_in(store, folder(ROW, ROW.replace("acc1,0.25", "acc5,0.5")))
 
     assert (summary.imported, summary.already_there) == (1, 1)
 
 
 def test_a_row_that_is_there_twice_counts_once(store: Store, folder: Folder) -> None:
-    assert import_published(store, folder(ROW, ROW)).imported == 1
+    assert bring_in(store, folder(ROW, ROW)).imported == 1
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,7 @@ def test_a_bad_row_is_refused_and_nothing_of_its_file_written(
     store: Store, folder: Folder, row: str, message: str
 ) -> None:
     with pytest.raises(DataError, match=message) as refusal:
-        import_published(store, folder(ROW, row))
+        bring_in(store, folder(ROW, row))
 
     assert "measurements.csv" in str(refusal.value)
     assert [study.name for study in store.studies()] == ["small"]
@@ -118,16 +123,16 @@ def test_a_bad_header_is_refused(store: Store, folder: Folder, header: str, mess
     (tables / "measurements.csv").write_text(header)
 
     with pytest.raises(DataError, match=message):
-        import_published(store, tables)
+        bring_in(store, tables)
 
 
 def test_all_problems_of_a_file_are_told_at_once(store: Store, folder: Folder) -> None:
     bad = [ROW.replace("0.25", "2"), ROW.replace("clip", "").replace("0.25", "3")]
 
     with pytest.raises(DataError, match="3 problems"):
-        import_published(store, folder(*bad))
+        bring_in(store, folder(*bad))
     with pytest.raises(DataError, match="and 10 more"):
-        import_published(store, folder(*bad[:1] * 30))
+        bring_in(store, folder(*bad[:1] * 30))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_bytes_that_are_no_table_are_refused(store: Store, folder: Folder, conte
     (tables / "measurements.csv").write_bytes(content)
 
     with pytest.raises(DataError, match=r"measurements\.csv"):
-        import_published(store, tables)
+        bring_in(store, tables)
 
 
 def test_a_byte_order_mark_and_other_line_ends_do_no_harm(store: Store, folder: Folder) -> None:
@@ -147,38 +152,38 @@ def test_a_byte_order_mark_and_other_line_ends_do_no_harm(store: Store, folder: 
         b"\xef\xbb\xbf" + "\r\n".join([HEADER, "", ROW]).encode()
     )
 
-    assert import_published(store, tables).imported == 1
+    assert bring_in(store, tables).imported == 1
 
 
 def test_missing_files_are_named(store: Store, folder: Folder, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
-        import_published(store, tmp_path / "nowhere")
+        bring_in(store, tmp_path / "nowhere")
     tables = folder(ROW)
     (tables / "model_profile.csv").unlink()
     with pytest.raises(DataError, match=r"model_profile\.csv: cannot be read"):
-        import_published(store, tables)
+        bring_in(store, tables)
 
 
 def test_an_import_that_contradicts_an_earlier_one_changes_nothing(
     store: Store, folder: Folder
 ) -> None:
-    import_published(store, folder(ROW))
+    bring_in(store, folder(ROW))
     before = store.points()
 
     new, changed = ROW.replace("acc1,0.25", "acc5,0.5"), ROW.replace("0.25", "0.26")
     with pytest.raises(StoreError, match=r"line 3, value: 0\.26, an earlier import said 0\.25"):
-        import_published(store, folder(new, changed))
+        bring_in(store, folder(new, changed))
     with pytest.raises(StoreError, match=r"is 15\.0, an earlier import said 14\.54"):
-        import_published(store, folder(new, profile=PROFILE.replace("14.54", "15")))
+        bring_in(store, folder(new, profile=PROFILE.replace("14.54", "15")))
 
     assert store.points() == before
 
 
 def test_an_import_does_not_mix_with_the_results_of_a_grid(store: Store, folder: Folder) -> None:
     with pytest.raises(ScalingError, match="'small' is there already and holds the results of a"):
-        import_published(store, folder(ROW), study="small")
+        bring_in(store, folder(ROW), study="small")
 
 
 def test_a_profile_with_a_bad_number_is_refused(store: Store, folder: Folder) -> None:
     with pytest.raises(DataError, match="forward_gflops_per_sample: '-1' is not a positive"):
-        import_published(store, folder(ROW, profile=PROFILE.replace("14.54", "-1")))
+        bring_in(store, folder(ROW, profile=PROFILE.replace("14.54", "-1")))

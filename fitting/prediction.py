@@ -1,0 +1,30 @@
+"""What a fitted series says of a compute, and how far it missed what was held out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """Misses of the law on the held-out frontier; bias is predicted minus measured."""
+
+    rmse: float
+    mae: float
+    bias: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The error that a law predicts at a compute, with its intervals."""
+
+    compute_gflops: float
+    error: float
+    low: float
+    """Confidence interval of the law; -inf to inf if the data do not determine it."""
+    high: float
+    extrapolation: float
+    """Compute relative to the largest that was fitted."""
+    new_low: float
+    """Prediction interval of one new point of the frontier, which scatters around the law."""
+    new_high: float

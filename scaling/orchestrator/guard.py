@@ -1,0 +1,36 @@
+"""No process outlives its driver, not even a driver that is killed."""
+
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+_VARIABLE = "SCALING_RUN"
+
+
+class Guard:
+    """Marks the processes that this one starts from here on, and has them ended with it."""
+
+    def __init__(self) -> None:
+        """Start the program that waits for the end; see `reaper`."""
+        mark = f"{uuid.uuid4()}"
+        program = Path(__file__).with_name("reaper.py")
+        environment = {name: text for name, text in os.environ.items() if name != _VARIABLE}
+        self._reaper = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(program), f"{_VARIABLE}={mark}", str(os.getpid())],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # What ends the driver's process group, Ctrl-C on a terminal say, is not to end it.
+            start_new_session=True,
+        )
+        os.environ[_VARIABLE] = mark
+
+    def release(self) -> None:
+        """End what is still there, now."""
+        os.environ.pop(_VARIABLE, None)
+        assert self._reaper.stdin
+        self._reaper.stdin.close()
+        self._reaper.wait()

@@ -1,0 +1,132 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scaling.cli.fit import targets
+from scaling.errors import ScalingError
+
+PUBLISHED = Path(__file__).parents[3] / "experiments" / "published"
+SERIES = (
+    *("--compare", "clip", "mammut", "--study", "published", "--dataset", "datacomp_1b"),
+    *("--schedule", "cosine", "--task", "imagenet1k"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose store holds the published measurements."""
+    folder = tmp_path_factory.mktemp("published")
+    done = scaling(folder, "import", str(PUBLISHED))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def scaling(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scaling", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+def report_of(folder: Path, *words: str) -> dict[str, list[dict[str, object]]]:
+    done = scaling(folder, "fit", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    report: dict[str, list[dict[str, object]]] = json.loads(done.stdout)
+    return report
+
+
+def test_the_published_coefficients_come_out(folder: Path) -> None:
+    """`experiments/published/README.md`; ties in the rounded table move E by up to 0.003."""
+    report = report_of(folder, *SERIES, "--frontier", "published", "--max-compute", "1e12")
+
+    found = {fit["family"]: fit["parameters"] for fit in report["fits"]}
+    for family, a, ln_b, alpha, floor in (
+        ("clip", 57.862083, 18.391321, 0.226604, 0.111169),
+        ("mammut", 125.356572, 19.289384, 0.255670, 0.101112),
+    ):
+        assert found[family]["A"] == pytest.approx(a, rel=0.03)  # type: ignore[index]
+        assert found[family]["lnB"] == pytest.approx(ln_b, abs=0.05)  # type: ignore[index]
+        assert found[family]["alpha"] == pytest.approx(alpha, abs=0.0015)  # type: ignore[index]
+        assert found[family]["E"] == pytest.approx(floor, abs=0.003)  # type: ignore[index]
+    (comparison,) = report["comparisons"]
+    assert comparison["crossing_gflops"] == pytest.approx(7e10, rel=0.1)
+
+
+def test_the_json_has_the_shape_that_other_programs_rely_on(folder: Path) -> None:
+    report = report_of(folder, *SERIES, "--max-compute", "2.5e11", "--refits", "100")
+
+    for fit in report["fits"]:
+        assert {
+            *("study", "dataset", "schedule", "task", "metric", "family", "law", "parameters"),
+            *("n_points", "n_held_out", "rmse", "held_out", "predictions"),
+        } <= fit.keys()
+        assert {"A", "lnB", "alpha", "E"} <= fit["parameters"].keys()  # type: ignore[attr-defined]
+        assert {"rmse", "mae", "bias"} <= fit["held_out"].keys()  # type: ignore[attr-defined]
+        for at in fit["predictions"]:  # type: ignore[attr-defined]
+            assert {"compute_gflops", "error", "low", "high"} <= at.keys()
+    (comparison,) = report["comparisons"]
+    assert {
+        *("study", "dataset", "schedule", "task", "metric", "a", "b", "crossing_gflops"),
+        *("crossing_low", "crossing_high", "better_at", "verdict"),
+    } <= comparison.keys()
+    for at in comparison["better_at"]:  # type: ignore[attr-defined]
+        assert {
+            *("compute_gflops", "probability_b_better", "difference", "low", "high"),
+        } <= at.keys()
+
+
+def test_charging_mammut_only_what_it_needs_moves_the_crossing_down(folder: Path) -> None:
+    how = ("--frontier", "published", "--max-compute", "1e12", "--refits", "100")
+
+    crossings = {
+        compute: report_of(folder, *SERIES, *how, "--compute", compute)["comparisons"][0]
+        for compute in ("published", "lean")
+    }
+
+    assert crossings["lean"]["crossing_gflops"] < crossings["published"]["crossing_gflops"]  # type: ignore[operator]
+
+
+def test_tables_are_written_beside_the_answer(folder: Path, tmp_path: Path) -> None:
+    csv, latex = tmp_path / "fits.csv", tmp_path / "fits.tex"
+
+    done = scaling(
+        folder, "fit", *SERIES, "--refits", "100", "--csv", str(csv), "--latex", str(latex)
+    )
+
+    assert done.returncode == 0
+    assert csv.read_text().startswith("study,dataset,schedule,task,metric,family,law,")
+    assert r"\toprule" in latex.read_text()
+
+
+def test_a_model_as_target_costs_what_each_family_makes_of_it() -> None:
+    assert targets(["ViT-L-14@1B", "1e12"], ("clip", "mammut"), "published") == pytest.approx(
+        (168.61e9, 202.56e9, 1e12), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("wrong", ["much", "ViT-L-99@1B", "ViT-L-14@soon"])
+def test_a_target_that_is_none_is_named(wrong: str) -> None:
+    with pytest.raises(ScalingError, match=f"--target {wrong}"):
+        targets([wrong], ("clip",), "published")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--compare", "clip", "mamut"), "did you mean 'mammut'"),
+        (("--compare", "clip", "mammut", "--task", "imagenet"), "did you mean 'imagenet1k'"),
+        (("--compare", "clip", "mammut", "--study", "publisht"), "did you mean 'published'"),
+        (("--frontier", "best"), "unknown frontier 'best'"),
+        (("--law", "best"), "unknown law 'best'"),
+        (("--max-compute", "1e3", "--compare", "clip", "mammut"), "at or below 1e+03 GFLOPs"),
+    ],
+)
+def test_bad_questions_are_answered_in_one_message(
+    folder: Path, words: tuple[str, ...], message: str
+) -> None:
+    done = scaling(folder, "fit", *words)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
