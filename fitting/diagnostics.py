@@ -17,7 +17,7 @@ LAG_1_P_VALUE = 0.05
 """Significance of autocorrelation.
 
 On 24 points whose noise is correlated at 0.5 the tests fire in 0.55 of simulations, under
-independent noise in 0.04 to 0.10; a fixed limit of 0.35 would fire in 0.25, since a fit takes up
+independent noise in 0.04 to 0.14; a fixed limit of 0.35 would fire in 0.25, since a fit takes up
 what is smooth.
 """
 RUNS_P_VALUE = 0.05

@@ -147,9 +147,12 @@ class Fit:
         It says where the frontier lies, not where one new trial will land. Error -+ t(n - p) times
         `standard_error`; infinite where the data do not determine the law.
 
-        `benchmarks/coverage.py` measures how often it holds at 4 times the largest compute, and
-        `tests/fitting/test_coverage.py` repeats a part of it. It does not hold if the law is
-        wrong, which `diagnostics` may show.
+        In 600 experiments each of eleven kinds of independent noise it covers the law at 4 times
+        the largest compute in 0.93 to 1.00 (default estimator) and 0.92 to 1.00 (four parameters,
+        least squares), nominal 0.95; the reference study's band, which takes the logarithm of t,
+        in 0.59 to 0.81. Under noise that wanders it covers 0.78: the law is then wrong in shape,
+        which `diagnostics` shows in 0.56 of them. Source: `benchmarks/coverage.py`, a part of
+        which `tests/fitting/test_coverage.py` repeats.
         """
         centre = self.predict(gflops)
         half = student_t(level, self.degrees_of_freedom) * self.standard_error(gflops)

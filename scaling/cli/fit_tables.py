@@ -53,36 +53,30 @@ def _table(*headings: str) -> Table:
 
 def _laws(fits: Sequence[Record]) -> Table:
     table = _table(
-        "E(C) = A (C+B)^-alpha + E",
-        *(
-            "A",
-            "ln B",
-            "alpha",
-            "E",
-            "points",
-            "RMSE",
-            "held out",
-            "held-out RMSE",
-            "bias",
-            "status",
-        ),
+        "error(C) = A (C+B)^-alpha + E",
+        *("A", "ln B", "alpha", "E", "points", "RMSE"),
+        *("held out", "held-out RMSE", "bias", "law, status"),
     )
     for fit in fits:
-        parameters, held_out = fit["parameters"], fit["held_out"]
+        held_out = fit["held_out"]
         table.add_row(
             fit["family"],
-            f"{parameters['A']:.4g}",
-            f"{parameters['lnB']:.2f}",
-            f"{parameters['alpha']:.3f}",
-            f"{parameters['E']:.3f}",
+            *_parameters(fit["parameters"]),
             str(fit["n_points"]),
             f"{fit['rmse']:.4f}",
             str(fit["n_held_out"]),
             f"{held_out['rmse']:.4f}" if held_out else "-",
             f"{held_out['bias']:+.4f}" if held_out else "-",
-            fit["status"],
+            f"{fit['law']}, {fit['status']}",
         )
     return table
+
+
+def _parameters(parameters: Mapping[str, float | None]) -> list[str]:
+    """Those of the four that the law has."""
+    styles = {"A": ".4g", "lnB": ".2f", "alpha": ".3f", "E": ".3f"}
+    values = {name: parameters.get(name) for name in styles}
+    return ["-" if v is None else f"{v:{styles[name]}}" for name, v in values.items()]
 
 
 def _predictions(fits: Sequence[Record]) -> Table:

@@ -9,7 +9,6 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from scaling.orchestrator.remaining import Remaining
 from scaling.orchestrator.survey import Survey
 from scaling.plan import Plan, PlannedTrial
 
@@ -20,7 +19,7 @@ class Queue:
     def __init__(self, plan: Plan, survey: Survey) -> None:
         """Everything that `survey` found left of `plan`."""
         self._trials = {planned.trial.id: planned for planned in plan.trials}
-        paths = longest_paths(self._trials, survey.left)
+        paths = longest_paths(self._trials, survey)
         self._rank = {
             trial_id: (-paths.get(trial_id, 0.0), position)
             for position, trial_id in enumerate(self._trials)
@@ -84,23 +83,13 @@ class Queue:
         return [trial_id for branch in branches for trial_id in self._waiting.pop(branch)]
 
 
-def longest_paths(
-    trials: Mapping[str, PlannedTrial], left: Mapping[str, Remaining]
-) -> dict[str, float]:
+def longest_paths(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, float]:
     """Forward GFLOPs from the start of each trial to the last end of anything that needs it."""
-    paths: dict[str, float] = {}
-    cooldowns: defaultdict[str, list[str]] = defaultdict(list)
-    # Cooldowns before the trunks that they add to.
-    for trial_id in sorted(left, key=lambda trial_id: trials[trial_id].branch is None):
-        planned = trials[trial_id]
-        gflops_per_sample = planned.profile.lean_gflops
-        ends = [left[trial_id].samples * gflops_per_sample]
-        for cooldown_id in cooldowns[trial_id]:
-            branch = trials[cooldown_id].branch
-            assert branch
-            trunk_samples = max(0, branch[1] - left[trial_id].start)
-            ends.append(trunk_samples * gflops_per_sample + paths[cooldown_id])
-        paths[trial_id] = max(ends)
-        if planned.branch:
-            cooldowns[planned.branch[0]].append(trial_id)
+    left = survey.left
+    gflops_per_sample = {trial_id: trials[trial_id].profile.lean_gflops for trial_id in left}
+    paths = {trial_id: left[trial_id].samples * gflops_per_sample[trial_id] for trial_id in left}
+    for cooldown_id, (trunk_id, branch_point) in survey.waiting.items():
+        # Nothing branches off a cooldown, so its own path is known.
+        before = max(0, branch_point - left[trunk_id].start) * gflops_per_sample[trunk_id]
+        paths[trunk_id] = max(paths[trunk_id], before + paths[cooldown_id])
     return paths

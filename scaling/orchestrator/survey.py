@@ -8,6 +8,7 @@ from scaling.orchestrator.files import Files
 from scaling.orchestrator.remaining import Remaining, needs_trunk, remaining, unmeasured
 from scaling.plan import Plan
 from scaling.store import Failure, FailureKind, Recorded
+from scaling.trial import Cooldown
 
 _TRIED_AGAIN = {FailureKind.INFRA, FailureKind.SETUP, FailureKind.BLOCKED}
 """Failures that each run tries again: the machine, the data or the disk may have been mended."""
@@ -35,7 +36,7 @@ def survey(
     """Sort the trials of `plan`; with `retry`, failed ones get another chance."""
     found = Survey()
     # Cooldowns first: what is left of a trunk depends on what they still need of it.
-    for planned in sorted(plan.trials, key=lambda planned: planned.branch is None):
+    for planned in sorted(plan.trials, key=lambda planned: planned.trial.kind != Cooldown.kind):
         trial_id = planned.trial.id
         there = recorded[trial_id]
         branch_points = found.branch_points[trial_id]
@@ -50,9 +51,10 @@ def survey(
             found.failed[trial_id] = there.failure
         else:
             found.left[trial_id] = left
-            if planned.branch and needs_trunk(left, present):
-                found.waiting[trial_id] = planned.branch
-                found.branch_points[planned.branch[0]].append(planned.branch[1])
+            branch = planned.branch
+            if branch and needs_trunk(left, present):
+                found.waiting[trial_id] = branch
+                found.branch_points[branch[0]].append(branch[1])
     _let_go(found, recorded, files)
     return found
 

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -82,6 +83,7 @@ def without_torn_task(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(whole)
 
 
+@cache
 def versions() -> dict[str, str]:
     """What may change a result, without importing any of it where there is no GPU."""
     found = {

@@ -78,7 +78,7 @@ def test_a_trainer_that_ends_early_has_failed(here: Runs) -> None:
     ("order", "again"),
     [
         ({"trunk": {"at": 768, "do": "kill", "times": 1}}, [576, 640, 704, 768]),
-        ({"trunk": {"at": 64, "do": "kill", "times": 3}}, [64] * 3),
+        ({"trunk": {"at": 64, "do": "kill", "times": 2}}, [64] * 2),
         ({"cooldown-640": {"at": 640, "metric": "acc5", "do": "kill", "times": 1}}, []),
     ],
     ids=["after a checkpoint", "before any", "between two metrics"],
@@ -103,7 +103,8 @@ def test_workers_that_die_without_progress_are_given_up_until_the_next_run(
     on_ray: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "_BACKOFF_SECONDS", 0.01)
-    on_ray.mischief(trunk={"at": 64, "do": "kill", "times": 4})
+    monkeypatch.setattr(loop, "DEATHS_IN_A_ROW", 1)
+    on_ray.mischief(trunk={"at": 64, "do": "kill", "times": 2})
 
     assert counts(on_ray.run(plan_of())) == (0, 0, 1, 2, 0)
     with Store.read(on_ray.db) as store:
@@ -111,21 +112,10 @@ def test_workers_that_die_without_progress_are_given_up_until_the_next_run(
         failure = store.recorded([trunk])[trunk].failure
     assert failure
     assert failure.kind is FailureKind.INFRA
-    assert "4 workers died in a row without any progress" in failure.text
-    assert "died" in (on_ray.directory("trunk") / "attempt-4.log").read_text()
+    assert "2 workers died in a row without any progress" in failure.text
+    assert "died" in (on_ray.directory("trunk") / "attempt-2.log").read_text()
 
     assert counts(on_ray.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
-
-
-@pytest.mark.ray
-def test_what_ray_says_about_dead_workers_stays_off_stdout(
-    on_ray: Runs, capfd: pytest.CaptureFixture[str]
-) -> None:
-    on_ray.mischief(trunk={"at": 64, "do": "kill", "times": 1})
-
-    on_ray.run(plan_of())
-
-    assert capfd.readouterr().out == ""
 
 
 def test_a_value_that_contradicts_the_store_fails_its_trial_and_no_other(here: Runs) -> None:

@@ -22,9 +22,7 @@ def test_a_trunk_counts_with_its_longest_cooldown() -> None:
     plan = plan_of()
     (trunk, *_), gflops = plan.trials, plan.trials[0].profile.lean_gflops
 
-    paths = longest_paths(
-        {planned.trial.id: planned for planned in plan.trials}, everything(plan).left
-    )
+    paths = longest_paths({planned.trial.id: planned for planned in plan.trials}, everything(plan))
 
     # Its last stop is at 1024, from where the longer cooldown goes on to 1280.
     assert paths[trunk.trial.id] == 1280 * gflops
@@ -33,10 +31,10 @@ def test_a_trunk_counts_with_its_longest_cooldown() -> None:
 def test_the_path_begins_where_the_trial_goes_on() -> None:
     plan = plan_of()
     trunk = plan.trials[0]
-    left = everything(plan).left
-    left[trunk.trial.id] = Remaining((Stop(samples_seen=1024),), start=512)
+    survey = everything(plan)
+    survey.left[trunk.trial.id] = Remaining((Stop(samples_seen=1024),), start=512)
 
-    paths = longest_paths({planned.trial.id: planned for planned in plan.trials}, left)
+    paths = longest_paths({planned.trial.id: planned for planned in plan.trials}, survey)
 
     assert paths[trunk.trial.id] == (1280 - 512) * trunk.profile.lean_gflops
 

@@ -54,14 +54,14 @@ def test_a_cooldown_starts_when_its_checkpoint_is_recorded_and_not_when_the_trun
     assert told.index((short, "running")) < told.index((trunk, "complete"))
 
 
-def test_a_growing_grid_trains_only_what_is_new(runs: Runs) -> None:
-    runs.run(plan_of())
+def test_a_growing_grid_trains_only_what_is_new(here: Runs) -> None:
+    here.run(plan_of())
 
-    outcome = runs.run(plan_of(samples_seen=[640, 1280, 1920]))
+    outcome = here.run(plan_of(samples_seen=[640, 1280, 1920]))
 
     # The trunk goes on to the branch point of the third cooldown, from where it ended.
     assert counts(outcome) == (2, 2, 0, 0, len(METRICS))
-    assert steps(runs.directory("trunk")) == list(range(64, 1536 + 1, 64))
+    assert steps(here.directory("trunk")) == list(range(64, 1536 + 1, 64))
 
 
 def test_a_task_added_to_a_grid_is_measured_without_training(here: Runs) -> None:

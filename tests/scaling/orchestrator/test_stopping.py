@@ -54,9 +54,11 @@ def started_by(driver: "Popen[str]") -> list[int]:
 
 @pytest.mark.ray
 def test_processes_of_a_killed_driver_end_with_it(stopped: Runs) -> None:
+    stopped.mischief(trunk={"at": 128, "do": "kill", "times": 1})
     driver = start(stopped, "ray")
-    await_line(driver, "running")
+    await_line(driver, "its worker died")
     assert len(started_by(driver)) > 5
+    time.sleep(1)  # Ray says more about it, and is not to say it on stdout.
 
     driver.kill()
     driver.wait()
@@ -65,7 +67,9 @@ def test_processes_of_a_killed_driver_end_with_it(stopped: Runs) -> None:
         time.sleep(0.01)
 
     assert time.monotonic() - killed < 2
-    driver.communicate()
+    out, err = driver.communicate()
+    assert out == ""
+    assert "raylet" not in err
 
 
 @pytest.mark.parametrize(
