@@ -44,7 +44,7 @@ class Crossing:
         if self.low is None or self.high is None:
             low = "" if self.low is None else f"above {gflops_text(self.low)}"
             high = "" if self.high is None else f"below {gflops_text(self.high)}"
-            return low or high or "anywhere"
+            return low or high or "not bounded by these data"
         return f"{gflops_text(self.low)} to {gflops_text(self.high)}"
 
 

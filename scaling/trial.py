@@ -138,7 +138,7 @@ class Cooldown(Trial):
     """Samples seen when the decay ends, counted from the start of the trunk."""
     shape: str = "linear"
 
-    @property
+    @cached_property
     def trunk(self) -> Trunk:
         """The trial that this branches off."""
         shared = {f.name: getattr(self, f.name) for f in dataclasses.fields(Trial)}

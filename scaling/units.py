@@ -1,5 +1,6 @@
 """Counts of samples and amounts of compute, as people write and read them."""
 
+import math
 import re
 
 _COUNT = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:e\+?[0-9]+)?)\s*([KMBkmb]?)")
@@ -18,7 +19,7 @@ def parse_count(value: object) -> int:
     if match and not isinstance(value, bool):
         count = float(match[1].replace("_", "")) * _FACTOR[match[2].upper()]
         # 3.07 * 1e9 is not a whole number in binary; the nearest whole one is what was meant.
-        if count >= 1 and abs(count - round(count)) < 1e-6 * count:
+        if 1 <= count < math.inf and abs(count - round(count)) < 1e-6 * count:
             return round(count)
     raise ValueError(
         f"{value!r} is not a count; write a positive whole number, or one with K, M or B: 12.8M"

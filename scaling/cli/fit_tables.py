@@ -18,7 +18,15 @@ def show(report: Mapping[str, Sequence[Record]], console: Console | None = None)
     console = console or Console()
     for series, fits in _by_series(report["fits"]).items():
         console.print(f"[bold]{_title(series)}[/bold]", highlight=False)
+        laws = ", ".join(dict.fromkeys(fit["law"] for fit in fits))
+        console.print(
+            f"  error(C) = A (C+B)^-alpha + E ({laws}), C in forward GFLOPs", style="dim"
+        )
         console.print(Padding(_laws(fits), (0, 0, 0, 2)))
+        for fit in fits:
+            if fit["status"] != "converged":
+                bounds = ", ".join(fit["at_bound"])
+                console.print(f"  {fit['family']}: {fit['status']} {bounds}", highlight=False)
         console.print(Padding(_predictions(fits), (1, 0, 0, 2)))
         for comparison in _by_series(report["comparisons"]).get(series, []):
             console.print(Padding(_comparison(comparison), (1, 0, 0, 2)))
@@ -45,18 +53,14 @@ def _title(series: tuple[str, ...]) -> str:
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for position, heading in enumerate(headings):
         table.add_column(heading, justify="left" if position == 0 else "right", no_wrap=True)
     return table
 
 
 def _laws(fits: Sequence[Record]) -> Table:
-    table = _table(
-        "error(C) = A (C+B)^-alpha + E",
-        *("A", "ln B", "alpha", "E", "points", "RMSE"),
-        *("held out", "held-out RMSE", "bias", "law, status"),
-    )
+    table = _table("law", "A", "ln B", "alpha", "E", "points", "RMSE", "held-out (n)", "bias")
     for fit in fits:
         held_out = fit["held_out"]
         table.add_row(
@@ -64,10 +68,8 @@ def _laws(fits: Sequence[Record]) -> Table:
             *_parameters(fit["parameters"]),
             str(fit["n_points"]),
             f"{fit['rmse']:.4f}",
-            str(fit["n_held_out"]),
-            f"{held_out['rmse']:.4f}" if held_out else "-",
+            f"{held_out['rmse']:.4f} ({fit['n_held_out']})" if held_out else "-",
             f"{held_out['bias']:+.4f}" if held_out else "-",
-            f"{fit['law']}, {fit['status']}",
         )
     return table
 
@@ -81,7 +83,7 @@ def _parameters(parameters: Mapping[str, float | None]) -> list[str]:
 
 def _predictions(fits: Sequence[Record]) -> Table:
     computes = [prediction["compute_gflops"] for prediction in fits[0]["predictions"]]
-    table = _table("predicted error [95 %]", *(f"at {format_gflops(c)} GFLOPs" for c in computes))
+    table = _table("predicted error [95 %]", *(f"at {format_gflops(c)}" for c in computes))
     for fit in fits:
         table.add_row(fit["family"], *(_with_interval(p, "error") for p in fit["predictions"]))
     return table
@@ -92,7 +94,7 @@ def _comparison(comparison: Record) -> Table:
     table = _table(f"{b} against {a}", "better by [95 %]", f"P({b} better)")
     for at in comparison["better_at"]:
         table.add_row(
-            f"at {format_gflops(at['compute_gflops'])} GFLOPs",
+            f"at {format_gflops(at['compute_gflops'])}",
             _with_interval(at, "difference", sign="+"),
             f"{at['probability_b_better']:.3f}",
         )
@@ -103,8 +105,9 @@ def _comparison(comparison: Record) -> Table:
         low, high = comparison["crossing_low"], comparison["crossing_high"]
         table.add_row(
             "crossing",
-            f"{format_gflops(crossing)} GFLOPs "
-            f"[{'open' if low is None else format_gflops(low)}, "
+            f"{format_gflops(crossing)} "
+            # Escaped, for the library takes a word in brackets for markup.
+            f"\\[{'open' if low is None else format_gflops(low)}, "
             f"{'open' if high is None else format_gflops(high)}]",
             "",
         )

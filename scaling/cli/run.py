@@ -13,7 +13,7 @@ def run(
     db: options.Database = options.RESULTS,
     checkpoints: Annotated[
         Path | None,
-        typer.Option(help="Where checkpoints go (default: 'checkpoints' beside the store)."),
+        typer.Option(help="Where checkpoints go (default: beside the store, results.checkpoints)."),
     ] = None,
     slots: Annotated[
         int | None,
@@ -53,7 +53,7 @@ def run(
         outcome = run_plan(
             plan,
             store,
-            checkpoints=checkpoints or db.parent / "checkpoints",
+            checkpoints=checkpoints or db.with_suffix(".checkpoints"),
             executor=LocalExecutor()
             if executor == "local"
             else RayExecutor(slots=slots, address=address),

@@ -65,7 +65,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nobody_had(
     assert query(db, "PRAGMA integrity_check") == [("ok",)]
     assert query(db, "SELECT DISTINCT state FROM trial") == [("complete",)]
     for path, sha256 in query(db, "SELECT path, sha256 FROM checkpoint"):
-        content = (tmp_path / "checkpoints" / path).read_bytes()
+        content = (tmp_path / "results.checkpoints" / path).read_bytes()
         assert hashlib.sha256(content).hexdigest() == sha256
     outcomes = query(db, "SELECT outcome, count(*) FROM attempt GROUP BY outcome")
     assert {"lost", "died", "done"} <= dict(outcomes).keys()

@@ -160,7 +160,7 @@ def test_verdict_says_what_lies_beyond_the_measured_range(crossing_grids) -> Non
         (2.7e10, 2e11, "2.7e+10 to 2.0e+11"),
         (2.7e10, None, "above 2.7e+10"),
         (None, 2e11, "below 2.0e+11"),
-        (None, None, "anywhere"),
+        (None, None, "not bounded by these data"),
     ],
 )
 def test_open_intervals_are_put_into_words(low, high, text) -> None:
