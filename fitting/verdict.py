@@ -43,13 +43,12 @@ def verdict(
 def _at_target(names: tuple[str, str], at: BetterAt) -> str:
     where = f"at {gflops_text(at.compute_gflops)} GFLOPs{_beyond(at)}"
     best = winner(names, at)
-    ahead = names[1] if at.difference > 0 else names[0]
     probability = at.probability_b_better
+    chance = max(probability, 1 - probability)
     if best is None:
-        chance = probability if ahead == names[1] else 1 - probability
+        ahead = names[1] if probability >= 0.5 else names[0]
         # Cut, not rounded: 0.949 must not read as the 0.95 that would have decided.
         return f"{where} {NOT_DECIDED} ({ahead} ahead with probability {int(100 * chance) / 100})"
-    chance = max(probability, 1 - probability)
     low, high = (at.low, at.high) if best == names[1] else (-at.high, -at.low)
     return (
         f"{where} {best} is better by {abs(at.difference):.3f} "

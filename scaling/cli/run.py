@@ -13,7 +13,9 @@ def run(
     db: options.Database = options.RESULTS,
     checkpoints: Annotated[
         Path | None,
-        typer.Option(help="Where checkpoints go (default: beside the store, results.checkpoints)."),
+        typer.Option(
+            help="Where checkpoints go (default: beside the store, results.checkpoints)."
+        ),
     ] = None,
     slots: Annotated[
         int | None,

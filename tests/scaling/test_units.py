@@ -22,7 +22,9 @@ def test_counts_are_read_as_people_write_them(written: object, count: int) -> No
     assert parse_count(written) == count
 
 
-@pytest.mark.parametrize("nonsense", ["64X", "", "-3", 0, -1, "0.5", True, None, "1.5.2", "1,000", "1e400"])
+@pytest.mark.parametrize(
+    "nonsense", ["64X", "", "-3", 0, -1, "0.5", True, None, "1.5.2", "1,000", "1e400"]
+)
 def test_what_is_not_a_count_says_what_one_is(nonsense: object) -> None:
     with pytest.raises(ValueError, match=r"is not a count; write .* 12\.8M"):
         parse_count(nonsense)
