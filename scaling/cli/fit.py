@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from scaling.cli import options
+from scaling.contestants import By, as_families, restored
 from scaling.errors import ScalingError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ DEFAULT = "default"
 
 def fit(
     compare: options.Compare = None,
+    by: options.CompareBy = "family",
     study: options.Study = None,
     dataset: options.DatasetName = None,
     schedule: options.ScheduleName = None,
@@ -71,7 +73,8 @@ def fit(
     """
     from scaling.points import Selection
 
-    families = tuple(compare) if compare else None
+    contestants = tuple(compare) if compare else None
+    families = contestants if by == "family" else None
     analysis = analyse(
         db,
         Selection(
@@ -83,6 +86,8 @@ def fit(
             families=families,
             compute=compute,
         ),
+        by,
+        contestants,
         frontier=frontier,
         law=law,
         weights=weights,
@@ -95,20 +100,25 @@ def fit(
         refits=refits,
         seed=seed,
     )
-    report = analysis.to_json()
-    report["compute"] = compute
+    if not as_json:
+        from scaling.cli.fit_tables import show
+
+        show(analysis.to_json())
+    report = restored(analysis.to_json(), by)
     _write_tables(report, csv, latex)
     if as_json:
         import json
 
-        typer.echo(json.dumps(report, indent=2, allow_nan=False))
-    else:
-        from scaling.cli.fit_tables import show
-
-        show(report)
+        typer.echo(json.dumps({**report, "compute": compute, "by": by}, indent=2, allow_nan=False))
 
 
-def analyse(db: Path, selection: "Selection", **how: Any) -> "Analysis":
+def analyse(
+    db: Path,
+    selection: "Selection",
+    by: By = "family",
+    contestants: tuple[str, ...] | None = None,
+    **how: Any,
+) -> "Analysis":
     """Load, fit and compare; `how` are fields of `fitting.Options`.
 
     The held-out threshold is the one that each study's grid gave, unless `how` has one. What
@@ -118,14 +128,13 @@ def analyse(db: Path, selection: "Selection", **how: Any) -> "Analysis":
     from fitting import analyse as fit_all
     from scaling.points import load_points
 
-    families = selection.families
-    if families is not None and len(families) < 2:
-        raise ScalingError("--compare takes two or more families, e.g. --compare clip mammut")
+    if contestants is not None and len(contestants) < 2:
+        raise ScalingError("--compare takes two or more names, e.g. --compare clip mammut")
     points, thresholds = load_points(db, selection)
     if how.get("max_compute") is None:
         how["max_compute"] = thresholds
     try:
-        return fit_all(points, Options(**how), compare=families)
+        return fit_all(as_families(points, by, contestants), Options(**how), compare=contestants)
     except FitError as error:
         raise ScalingError(str(error)) from error
 

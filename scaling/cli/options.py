@@ -1,7 +1,7 @@
 """Options that several commands share, so that they are spelled and explained the same."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,10 +18,14 @@ MetricName = Annotated[
 ]
 Compare = Annotated[
     list[str] | None,
-    typer.Option(metavar="A B ...", help="Families to compare, the baseline first."),
+    typer.Option(metavar="A B ...", help="What to compare (see --by), the baseline first."),
 ]
 Frontier = Annotated[
     str, typer.Option(help="How the frontier is taken: bins, published, pareto or hull.")
+]
+CompareBy = Annotated[
+    Literal["family", "dataset", "schedule"],
+    typer.Option("--by", help="What A and B are; datasets and schedules are paired by cell."),
 ]
 MaxCompute = Annotated[
     float | None,

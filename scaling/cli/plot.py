@@ -16,6 +16,7 @@ def plot(
         Path, typer.Option("-o", "--output", help="Where to: a .png, .pdf or .svg file.")
     ],
     compare: options.Compare = None,
+    by: options.CompareBy = "family",
     study: options.Study = None,
     dataset: options.DatasetName = None,
     schedule: options.ScheduleName = None,
@@ -40,13 +41,14 @@ def plot(
         raise ScalingError(f"{output}: the name must end in one of {', '.join(FORMATS)}")
     if not output.parent.is_dir():
         raise ScalingError(f"{output}: there is no folder {output.parent}")
+    contestants = tuple(compare) if compare else None
     selection = Selection(
         study=study,
         dataset=dataset,
         schedule=schedule,
         task=task,
         metric=metric,
-        families=tuple(compare) if compare else None,
+        families=contestants if by == "family" else None,
     )
     if curves:
         from fitting.learning_curves import figure_learning_curves
@@ -56,7 +58,9 @@ def plot(
     else:
         from fitting.plots import figure_comparison
 
-        analysis = analyse(db, selection, frontier=frontier, max_compute=max_compute)
+        analysis = analyse(
+            db, selection, by, contestants, frontier=frontier, max_compute=max_compute
+        )
         figure = figure_comparison(analysis, analysis.comparisons)
     figure.savefig(output)
     typer.echo(f"wrote {output}", err=True)

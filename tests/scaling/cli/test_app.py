@@ -44,7 +44,7 @@ def test_help_teaches_the_three_commands() -> None:
         (["plot", "--compare", "clip", "mammut", "-o", "x.png"], "results.db"),
         (["plot", "--compare", "clip", "mammut", "-o", "x.bmp"], ".png, .pdf, .svg"),
         (["plot", "--compare", "clip", "mammut", "-o", "no/x.png"], "there is no folder no"),
-        (["fit", "--compare", "clip"], "two or more families"),
+        (["fit", "--compare", "clip"], "two or more names"),
         (["import", "nowhere"], "nowhere"),
         (["fit", "--max-compute", "much"], "--max-compute"),
         (["fti"], "fti"),

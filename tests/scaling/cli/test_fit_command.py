@@ -87,6 +87,34 @@ def test_charging_mammut_only_what_it_needs_moves_the_crossing_down(folder: Path
     assert crossings["lean"]["crossing_gflops"] < crossings["published"]["crossing_gflops"]  # type: ignore[operator]
 
 
+def test_cooldowns_agree_with_cosine_on_the_cells_that_both_have(folder: Path) -> None:
+    report = report_of(
+        folder,
+        *("--by", "schedule", "--compare", "cosine", "const-cooldown"),
+        *("--dataset", "datacomp_1b", "--task", "imagenet1k", "--max-compute", "1e12"),
+    )
+
+    clip = next(c for c in report["comparisons"] if c["family"] == "clip")
+    at_largest = clip["better_at"][0]  # type: ignore[index]
+    assert clip["schedule"] is None
+    assert at_largest["low"] < 0 < at_largest["high"]
+    assert abs(at_largest["difference"]) < 0.01
+    cells = {fit["schedule"]: fit["n_cells"] for fit in report["fits"] if fit["family"] == "clip"}
+    assert cells["cosine"] == cells["const-cooldown"]
+
+
+def test_datasets_are_compared_within_each_family(folder: Path) -> None:
+    report = report_of(
+        folder,
+        *("--by", "dataset", "--compare", "relaion2b-en", "datacomp_1b", "--task", "imagenet1k"),
+        *("--schedule", "cosine", "--refits", "100"),
+    )
+
+    assert {c["family"] for c in report["comparisons"]} == {"clip", "mammut"}
+    assert {(c["a"], c["b"]) for c in report["comparisons"]} == {("relaion2b-en", "datacomp_1b")}
+    assert {fit["dataset"] for fit in report["fits"]} == {"relaion2b-en", "datacomp_1b"}
+
+
 def test_tables_are_written_beside_the_answer(folder: Path, tmp_path: Path) -> None:
     csv, latex = tmp_path / "fits.csv", tmp_path / "fits.tex"
 
@@ -117,6 +145,8 @@ def test_a_target_that_is_none_is_named(wrong: str) -> None:
         (("--compare", "clip", "mamut"), "did you mean 'mammut'"),
         (("--compare", "clip", "mammut", "--task", "imagenet"), "did you mean 'imagenet1k'"),
         (("--compare", "clip", "mammut", "--study", "publisht"), "did you mean 'published'"),
+        (("--by", "schedule", "--compare", "cosine", "const-cooldwn"), "'const-cooldown'"),
+        (("--by", "model", "--compare", "a", "b"), "'model' is not one of"),
         (("--frontier", "best"), "unknown frontier 'best'"),
         (("--law", "best"), "unknown law 'best'"),
         (("--max-compute", "1e3", "--compare", "clip", "mammut"), "at or below 1e+03 GFLOPs"),
