@@ -5,7 +5,7 @@ Plain data, made by `scaling.grid` and consumed by `scaling.store` and `scaling.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scaling.families import Profile
 from scaling.trial import Cooldown, Stop, Trial
@@ -70,8 +70,6 @@ class Plan:
     """The grid file as it was read, kept for provenance."""
     held_out_above_gflops: float | None = None
     """Compute above which points are held out of every fit, if the grid says so."""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    """Where each dataset's definition stands, by the grid's name for it."""
 
 
 def with_branch_points(

@@ -66,6 +66,10 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
     if selection.compute != "published":
         table["gflops_per_sample"] = _computed(table, selection.compute)
     table = table[table["gflops_per_sample"].notna()]
+    if table.empty:
+        raise ScalingError(
+            f"{db}: of nothing that was selected the {selection.compute} GFLOPs per sample are known"
+        )
     losses = table["metric"].map(lower_is_better).astype(bool)
     points = table.assign(
         compute_gflops=table["gflops_per_sample"].astype(float) * table["samples_seen"],

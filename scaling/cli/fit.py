@@ -7,12 +7,14 @@ import typer
 
 from scaling.cli import options
 from scaling.contestants import By, as_families, restored
-from scaling.errors import ScalingError
+from scaling.errors import ScalingError, unknown
+from scaling.units import parse_count
 
 if TYPE_CHECKING:
     from fitting import Analysis
     from scaling.points import Selection
 
+Compute = Literal["published", "lean", "full"]
 DEFAULT = "default"
 
 
@@ -42,7 +44,7 @@ def fit(
         bool, typer.Option("--sensitivity", help="Also vary bins, ties, weights and E (--json).")
     ] = False,
     compute: Annotated[
-        Literal["published", "lean", "full"],
+        Compute,
         typer.Option(
             help="How forward GFLOPs are counted: as published; lean, what a correct "
             "implementation must compute; or full, lean with attention scores."
@@ -100,11 +102,12 @@ def fit(
         refits=refits,
         seed=seed,
     )
+    report = analysis.to_json()
     if not as_json:
         from scaling.cli.fit_tables import show
 
-        show(analysis.to_json())
-    report = restored(analysis.to_json(), by)
+        show(report)
+    report = restored(report, by)
     _write_tables(report, csv, latex)
     if as_json:
         import json
@@ -140,47 +143,41 @@ def analyse(
 
 
 def targets(
-    written: list[str], families: tuple[str, ...] | None, compute: str
+    written: list[str], families: tuple[str, ...] | None, compute: Compute
 ) -> tuple[float, ...]:
     """Computes in GFLOPs; MODEL@SAMPLES becomes what that costs in each of `families`."""
-    from scaling.families import FAMILIES
-
-    found: list[float] = []
+    found: set[float] = set()
     for word in written:
         model, at, samples = word.partition("@")
-        if at:
-            known = [name for name in families or FAMILIES.names() if name in FAMILIES]
-            found += [
-                _cost(model, samples, family, compute, word)
-                for family in known
-                if model in FAMILIES.get(family).models
-            ]
-            if not any(model in FAMILIES.get(family).models for family in known):
-                from scaling.errors import unknown
-
-                models = {name for family in known for name in FAMILIES.get(family).models}
-                raise ScalingError(f"--target {word}: {unknown('model', model, models)}")
-            continue
         try:
-            found.append(float(word))
-        except ValueError:
-            raise ScalingError(
-                f"--target {word}: write GFLOPs such as 2.6e12, or MODEL@SAMPLES such as "
-                "ViT-L-14@12.8B"
-            ) from None
-    return tuple(sorted(set(found)))
+            if at:
+                count = parse_count(samples)
+                found |= {gflops * count for gflops in _gflops(model, families, compute)}
+            else:
+                found.add(_number(word))
+        except ValueError as error:
+            raise ScalingError(f"--target {word}: {error}") from error
+    return tuple(sorted(found))
 
 
-def _cost(model: str, samples: str, family: str, compute: str, word: str) -> float:
-    from scaling.families import FAMILIES
-    from scaling.units import parse_count
-
+def _number(word: str) -> float:
     try:
-        count = parse_count(samples)
-    except ValueError as error:
-        raise ScalingError(f"--target {word}: {error}") from error
-    profile = FAMILIES.get(family).profile(model)
-    return float(getattr(profile, f"{compute}_gflops")) * count
+        return float(word)
+    except ValueError:
+        raise ValueError(
+            "write GFLOPs such as 2.6e12, or MODEL@SAMPLES such as ViT-L-14@12.8B"
+        ) from None
+
+
+def _gflops(model: str, families: tuple[str, ...] | None, compute: Compute) -> list[float]:
+    """GFLOPs per sample of `model` in each of the families (default: all) that have it."""
+    from scaling.families import FAMILIES
+
+    asked = [FAMILIES.get(name) for name in families or FAMILIES.names() if name in FAMILIES]
+    having = [family for family in asked if model in family.models]
+    if not having:
+        raise ValueError(unknown("model", model, {name for its in asked for name in its.models}))
+    return [float(getattr(family.profile(model), f"{compute}_gflops")) for family in having]
 
 
 def _write_tables(report: Any, csv: Path | None, latex: Path | None) -> None:

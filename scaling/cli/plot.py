@@ -62,5 +62,8 @@ def plot(
             db, selection, by, contestants, frontier=frontier, max_compute=max_compute
         )
         figure = figure_comparison(analysis, analysis.comparisons)
-    figure.savefig(output)
+    try:
+        figure.savefig(output)
+    except OSError as error:
+        raise ScalingError(f"{output} cannot be written: {error.strerror}") from error
     typer.echo(f"wrote {output}", err=True)

@@ -147,6 +147,7 @@ def test_a_target_that_is_none_is_named(wrong: str) -> None:
         (("--compare", "clip", "mammut", "--study", "publisht"), "did you mean 'published'"),
         (("--by", "schedule", "--compare", "cosine", "const-cooldwn"), "'const-cooldown'"),
         (("--by", "model", "--compare", "a", "b"), "'model' is not one of"),
+        (("--task", "winoground"), "GFLOPs per sample are known"),
         (("--frontier", "best"), "unknown frontier 'best'"),
         (("--law", "best"), "unknown law 'best'"),
         (("--max-compute", "1e3", "--compare", "clip", "mammut"), "at or below 1e+03 GFLOPs"),
@@ -160,3 +161,11 @@ def test_bad_questions_are_answered_in_one_message(
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_curves_of_what_has_no_known_compute_are_answered_in_one_message(folder: Path) -> None:
+    done = scaling(folder, "plot", "--curves", "--task", "winoground", "-o", "curves.png")
+
+    assert done.returncode == 2
+    assert "GFLOPs per sample are known" in done.stderr
+    assert not (folder / "curves.png").exists()
