@@ -68,7 +68,8 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
     table = table[table["gflops_per_sample"].notna()]
     if table.empty:
         raise ScalingError(
-            f"{db}: of nothing that was selected the {selection.compute} GFLOPs per sample are known"
+            f"{db}: of nothing that was selected the {selection.compute} "
+            "GFLOPs per sample are known"
         )
     losses = table["metric"].map(lower_is_better).astype(bool)
     points = table.assign(
