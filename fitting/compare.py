@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from fitting.errors import gflops_text
+from fitting.slopes import SlopeAt, slopes_at
 from fitting.verdict import verdict
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Comparison:
     b: str
     crossing: Crossing | None
     better_at: tuple[BetterAt, ...]
+    slopes: tuple[SlopeAt, ...]
     doubts: tuple[str, ...]
     """Why the comparison cannot be decided whatever the probabilities are."""
     verdict: str
@@ -97,6 +99,7 @@ def compare(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> Compariso
         b=names[1],
         crossing=crossing,
         better_at=better_at,
+        slopes=slopes_at(a, b, targets),
         doubts=doubts,
         verdict=verdict(names, crossing, better_at, doubts, caveats),
         caveats=caveats,

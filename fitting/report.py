@@ -114,6 +114,7 @@ def comparison_entry(comparison: Comparison) -> dict[str, Any]:
         "crossing_high": None if crossing is None else crossing.high,
         "crossing": None if crossing is None else _numbers(asdict(crossing)),
         "better_at": [_numbers(asdict(at)) for at in comparison.better_at],
+        "slopes": [_numbers(asdict(at)) for at in comparison.slopes],
         "doubts": list(comparison.doubts),
         "caveats": list(comparison.caveats),
         "verdict": comparison.verdict,

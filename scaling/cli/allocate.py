@@ -104,7 +104,8 @@ def _show(report: dict[str, list[dict[str, Any]]]) -> None:
             table = Table(box=None, pad_edge=False, header_style="dim")
             table.add_column("by", no_wrap=True)
             for name in ("samples", "95 %", "GFLOPs each", "nearest", "slope"):
-                table.add_column(name, justify="right", no_wrap=True)
+                is_model = name == "nearest"
+                table.add_column(name, justify="right", no_wrap=not is_model, overflow="fold")
             for optimum in allocation["optima"]:
                 table.add_row(*_row(optimum))
             console.print(Padding(table, (0, 0, 0, 2)))

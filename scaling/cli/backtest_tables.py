@@ -51,13 +51,14 @@ def show(report: Mapping[str, Any], console: Console | None = None) -> None:
 
 
 def _table(*headings: str, left: int = 1) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
     for position, heading in enumerate(headings):
         is_name = position < left
         table.add_column(
             heading,
             justify="left" if is_name else "right",
             no_wrap=not is_name,
+            min_width=10 if heading == "estimator" else None,
             overflow="fold" if is_name else "ellipsis",
         )
     return table

@@ -77,17 +77,18 @@ def fit(
 
     contestants = tuple(compare) if compare else None
     families = contestants if by == "family" else None
+    selection = Selection(
+        study=study,
+        dataset=dataset,
+        schedule=schedule,
+        task=task,
+        metric=metric,
+        families=families,
+        compute=compute,
+    )
     analysis = analyse(
         db,
-        Selection(
-            study=study,
-            dataset=dataset,
-            schedule=schedule,
-            task=task,
-            metric=metric,
-            families=families,
-            compute=compute,
-        ),
+        selection,
         by,
         contestants,
         frontier=frontier,
@@ -103,6 +104,12 @@ def fit(
         seed=seed,
     )
     report = analysis.to_json()
+    if families is not None:
+        from scaling.conventions import crossings_by_compute
+
+        moved = crossings_by_compute(db, selection, analysis.options, report["comparisons"])
+        for entry, crossings in zip(report["comparisons"], moved, strict=True):
+            entry["crossing_by_compute"] = crossings
     if not as_json:
         from scaling.cli.fit_tables import show
 

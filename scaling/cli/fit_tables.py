@@ -7,6 +7,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from scaling.cli.fit_summary import (
+    show_conventions,
+    show_sensitivity,
+    show_slopes,
+    show_summary,
+)
 from scaling.units import format_gflops
 
 Record = Mapping[str, Any]
@@ -30,8 +36,12 @@ def show(report: Mapping[str, Sequence[Record]], console: Console | None = None)
         console.print(Padding(_predictions(fits), (1, 0, 0, 2)))
         for comparison in _by_series(report["comparisons"]).get(series, []):
             console.print(Padding(_comparison(comparison), (1, 0, 0, 2)))
+            show_conventions(comparison, console)
+            show_slopes(comparison, console)
+            show_sensitivity(comparison, console)
             console.print(Padding(f"[bold]{comparison['verdict']}[/bold]", (1, 0, 0, 2)))
         console.print()
+    show_summary(report["comparisons"], console)
     failures = report.get("failures", ())
     if failures:
         console.print("[bold]Not fitted[/bold]", highlight=False)

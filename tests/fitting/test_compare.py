@@ -187,3 +187,16 @@ def test_every_pair_is_compared_in_the_order_given(simulate) -> None:
 )  # fmt: skip
 def test_small_computes_are_written_plainly(value: float, text: str) -> None:
     assert gflops_text(value) == text
+
+
+def test_slopes_are_those_of_the_laws(crossing_grids: pd.DataFrame) -> None:
+    comparison = compared(crossing_grids, "early", "late", targets=(1e11,))
+
+    (slopes,) = comparison.slopes
+
+    for found, (a, ln_b, alpha, floor) in ((slopes.a, EARLY), (slopes.b, LATE)):
+        reached = a * (1e11 + np.exp(ln_b)) ** -alpha
+        true = -alpha * reached / (reached + floor) * 1e11 / (1e11 + np.exp(ln_b))
+        assert found == pytest.approx(true, abs=0.03)
+    assert slopes.low <= slopes.difference <= slopes.high
+    assert slopes.difference == pytest.approx(slopes.a - slopes.b)

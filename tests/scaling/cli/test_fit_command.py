@@ -87,6 +87,31 @@ def test_charging_mammut_only_what_it_needs_moves_the_crossing_down(folder: Path
     assert crossings["lean"]["crossing_gflops"] < crossings["published"]["crossing_gflops"]  # type: ignore[operator]
 
 
+def test_the_comparison_says_how_the_crossing_moves_with_the_counting(folder: Path) -> None:
+    report = report_of(folder, *SERIES, "--max-compute", "1e12", "--refits", "100")
+    lean = report_of(folder, *SERIES, "--max-compute", "1e12", "--compute", "lean")
+
+    (comparison,) = report["comparisons"]
+    moved = comparison["crossing_by_compute"]
+    assert moved["published"] == comparison["crossing_gflops"]  # type: ignore[index]
+    assert moved["lean"] == lean["comparisons"][0]["crossing_gflops"]  # type: ignore[index]
+    assert moved["lean"] < moved["full"] < moved["published"]  # type: ignore[index]
+
+
+def test_all_tasks_stand_in_one_table_and_sensitivity_is_shown(folder: Path) -> None:
+    everything = ("--compare", "clip", "mammut", "--schedule", "cosine", "--refits", "100")
+
+    done = scaling(folder, "fit", *everything, "--dataset", "datacomp_1b", "--sensitivity")
+
+    assert done.returncode == 0, done.stderr
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+    _, _, summary = done.stdout.partition("All comparisons")
+    for task in ("imagenet1k", "mscoco_captions", "datacomp_classification"):
+        assert task in summary
+    for words in ("slope d ln error / d ln C", "counting of GFLOPs", "one other", "bin edges"):
+        assert words in done.stdout
+
+
 def test_cooldowns_agree_with_cosine_on_the_cells_that_both_have(folder: Path) -> None:
     report = report_of(
         folder,
