@@ -32,7 +32,7 @@ OPTIONAL_COLUMNS = ("trial", "seed")
 """They tell repeated measurements from repeated rows; cells of one trial share their fate."""
 CHANCE_COLUMNS = ("chance_error", "classes")
 """Error of a model that has learned nothing, or the number of classes, of which 1 is right."""
-LOSS_NAMES = re.compile(r"loss|perplexity|nll|entropy|bits_per")
+LOSS_NAMES = re.compile(r"loss|perplexity|ppl|nll|entropy|bits_per|bpb|bpc")
 """Metrics that are no fraction, so that an error above 1 is no mistake."""
 LEAST_FALL = 0.01
 """Relative fall from the highest to the lowest error below which nothing has been learned yet."""

@@ -22,7 +22,7 @@ class Selection:
     schedule: str | None = None
     task: str | None = None
     metric: str | None = None
-    """None means the main metrics, 'all' every one."""
+    """None means the main metrics of each study that has one, else all; 'all' means every one."""
     families: tuple[str, ...] | None = None
     compute: Compute = "published"
     """Which counting of forward GFLOPs per sample (`scaling.families.Profile`)."""
@@ -32,8 +32,9 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
     """Points of `selection`, and the held-out threshold in GFLOPs of each study that has one.
 
     Columns: study, dataset, schedule, task, metric, family, model, samples_seen, seed, trial,
-    compute_gflops (forward GFLOPs per sample x samples seen) and error (1 - value for accuracies,
-    the value itself for losses). Raises `ScalingError` naming what there is when nothing matches.
+    params (missing where unknown), compute_gflops (forward GFLOPs per sample x samples seen) and
+    error (1 - value for accuracies, the value itself for losses).
+    Raises `ScalingError` naming what there is when nothing matches.
     """
     import pandas as pd
 
@@ -61,15 +62,18 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
         table = table[table["family"].isin(selection.families)]
     if table.empty:
         raise ScalingError(f"{db}: nothing was measured of what was selected")
-    if selection.metric is None and (main := table["metric"].isin(MAIN_METRICS)).any():
-        table = table[main]
+    if selection.metric is None:
+        main = table["metric"].isin(MAIN_METRICS)
+        table = table[main | ~table["study"].isin(table["study"][main])]
     if selection.compute != "published":
-        table["gflops_per_sample"] = _computed(table, selection.compute)
+        counted = pd.Series(_computed(table, selection.compute), table.index, dtype=float)
+        table = table.assign(gflops_per_sample=counted)
+    strangers = sorted(set(table["family"]) - set(FAMILIES.names()))
     table = table[table["gflops_per_sample"].notna()]
     if table.empty:
         raise ScalingError(
             f"{db}: of nothing that was selected the {selection.compute} "
-            "GFLOPs per sample are known"
+            f"GFLOPs per sample are known{_why_unknown(strangers, selection.compute)}"
         )
     losses = table["metric"].map(lower_is_better).astype(bool)
     points = table.assign(
@@ -77,6 +81,15 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
         error=table["value"].where(losses, 1 - table["value"]),
     )
     return points.drop(columns=["gflops_per_sample", "value"]).reset_index(drop=True), thresholds
+
+
+def _why_unknown(strangers: list[str], compute: Compute) -> str:
+    if compute == "published" or not strangers:
+        return ""
+    return (
+        f": {', '.join(strangers)} are imported families, whose compute is only known as it was "
+        "imported (--compute published)"
+    )
 
 
 def _computed(table: "pd.DataFrame", compute: Compute) -> "list[float | None]":

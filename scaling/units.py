@@ -3,8 +3,8 @@
 import math
 import re
 
-_COUNT = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:e\+?[0-9]+)?)\s*([KMBkmb]?)")
-_FACTOR = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
+_COUNT = re.compile(r"([0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?(?:e\+?[0-9]+)?)\s*([KMBTkmbt]?)")
+_FACTOR = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 
 def parse_count(value: object) -> int:
@@ -22,13 +22,13 @@ def parse_count(value: object) -> int:
         if 1 <= count < math.inf and abs(count - round(count)) < 1e-6 * count:
             return round(count)
     raise ValueError(
-        f"{value!r} is not a count; write a positive whole number, or one with K, M or B: 12.8M"
+        f"{value!r} is not a count; write a positive whole number, or one with K, M, B or T: 12.8M"
     )
 
 
 def format_count(count: float) -> str:
     """A count in three digits or so: 12.8M, 64K, 512; the inverse of `parse_count` in print."""
-    for suffix, factor in (("B", 10**9), ("M", 10**6), ("K", 10**3)):
+    for suffix, factor in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
         if count >= factor:
             return f"{count / factor:.4g}{suffix}"
     return f"{count:.4g}"

@@ -37,7 +37,17 @@ app.command("backtest", short_help="Check laws and intervals on held-out compute
 )
 app.command("plot", short_help="Draw error against compute.")(plot.plot)
 
-VARIADIC = ("--compare", "--target", "--compute", "--law", "--family", "--thresholds")
+VARIADIC = (
+    "--compare",
+    "--target",
+    "--compute",
+    "--law",
+    "--family",
+    "--thresholds",
+    "--map",
+    "--set",
+    "--metric-columns",
+)
 """Options that take all words up to the next option, as in `--compare clip mammut`."""
 
 

@@ -22,8 +22,15 @@ MAIN_METRICS = frozenset(
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether `metric` is a loss, which is its own error, rather than an accuracy."""
-    return metric.endswith(("loss", "perplexity"))
+    """Whether `metric` is its own error, as losses and error rates are, unlike an accuracy."""
+    return is_loss(metric) or "error" in metric.lower()
+
+
+def is_loss(metric: str) -> bool:
+    """Whether `metric` may be above 1, as `fitting` sees it."""
+    from fitting.series import LOSS_NAMES
+
+    return bool(LOSS_NAMES.search(metric.lower()))
 
 
 class Task(Protocol):

@@ -1,7 +1,7 @@
 """The store: everything asked, tried and measured, in one file; nothing else imports SQLAlchemy.
 
 `Store(path)` writes and is the only writer; `Store.read(path)` only reads. Importing what others
-measured is in `scaling.store.importing`.
+measured is in `scaling.store.imports`.
 """
 
 from scaling.store.queries import Compute, Filters, Recorded, Study

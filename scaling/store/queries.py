@@ -83,12 +83,12 @@ class Study:
 def points(connection: Connection, compute: Compute, filters: Filters) -> list[dict[str, Any]]:
     """One row a metric of a wanted cell, in a fixed order.
 
-    `gflops_per_sample` is None where the trial has no such count. Raises `StoreError` if nothing
-    matches because a filter names what is not there.
+    `gflops_per_sample` and `params` are None where the trial has no such count.
+    Raises `StoreError` if nothing matches because a filter names what is not there.
     """
     gflops = getattr(TrialRow, f"gflops_per_sample_{compute}")
     columns = [column.label(name) for name, column in _COLUMNS.items()]
-    query = _joined(select(*columns, gflops.label("gflops_per_sample")))
+    query = _joined(select(*columns, gflops.label("gflops_per_sample"), TrialRow.params))
     for name, value in filters.items():
         if value is not None:
             query = query.where(_COLUMNS[name] == value)

@@ -58,9 +58,10 @@ class Reader:
         """The measurements of the cells that studies want: one row a metric, in a fixed order.
 
         Columns: study, dataset, schedule, task, metric, family, model, samples_seen, seed, trial,
-        value, gflops_per_sample (None where the trial has no such count). The filters are study,
-        dataset, schedule, family, task and metric. Raises `StoreError` if nothing matches because
-        a filter names what is not there, or because nothing was measured yet.
+        value, gflops_per_sample and params (None where the trial has no such count). The filters
+        are study, dataset, schedule, family, task and metric.
+        Raises `StoreError` if nothing matches because a filter names what is not there, or because
+        nothing was measured yet.
         """
         with self._transaction() as connection:
             return queries.points(connection, compute, filters)

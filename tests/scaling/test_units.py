@@ -10,6 +10,7 @@ from scaling.units import format_count, format_seconds, parse_count
     [
         ("12.8M", 12_800_000),
         ("3.07B", 3_070_000_000),
+        ("1.4T", 1_400_000_000_000),
         ("64K", 64_000),
         ("64k", 64_000),
         ("1e6", 1_000_000),
@@ -30,7 +31,7 @@ def test_what_is_not_a_count_says_what_one_is(nonsense: object) -> None:
         parse_count(nonsense)
 
 
-@given(st.integers(min_value=1, max_value=9999), st.sampled_from([1, 10**3, 10**6, 10**9]))
+@given(st.integers(min_value=1, max_value=9999), st.sampled_from([1, 10**3, 10**6, 10**9, 10**12]))
 def test_short_counts_survive_printing(digits: int, factor: int) -> None:
     assert parse_count(format_count(digits * factor)) == digits * factor
 

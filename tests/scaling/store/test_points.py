@@ -44,6 +44,7 @@ def test_points_are_the_measurements_of_cells(measured: Store, plan: Plan) -> No
         "trial": trial_id_of(plan, "cosine"),
         "value": 0.25,
         "gflops_per_sample": profile.published_gflops,
+        "params": profile.params,
     }
     assert measured.points(compute="full")[0]["gflops_per_sample"] == profile.full_gflops
 

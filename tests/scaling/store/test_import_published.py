@@ -6,7 +6,7 @@ import pytest
 
 from scaling.errors import DataError, ScalingError, StoreError
 from scaling.store import Store
-from scaling.store.importing import ImportSummary, import_published, read_published
+from scaling.store.imports import ImportSummary, read, record
 
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "published"
 HEADER = "family,model,dataset,schedule,samples_seen,task,metric,value,source"
@@ -21,7 +21,7 @@ Folder = Callable[..., Path]
 
 
 def bring_in(store: Store, folder: Path, study: str | None = None) -> ImportSummary:
-    return import_published(store, read_published(folder), study)
+    return record(store, read(folder, "published"), study)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_byte_order_mark_and_other_line_ends_do_no_harm(store: Store, folder: 
 
 
 def test_missing_files_are_named(store: Store, folder: Folder, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match="there is no such file or folder"):
         bring_in(store, tmp_path / "nowhere")
     tables = folder(ROW)
     (tables / "model_profile.csv").unlink()

@@ -30,12 +30,12 @@ def read_csv(path: Path, columns: Mapping[str, Parse], *, unique: Sequence[str])
     Rows that repeat another's `unique` columns are left out if they agree in all others. Raises
     `DataError` with every problem of the file: its line, its column, and what is allowed there.
     """
-    lines = _lines(path)
-    header = next(lines, (0, []))[1]
+    numbered = lines(path)
+    header = next(numbered, (0, []))[1]
     if problems := _header_problems(header, columns):
-        raise _error(path, problems)
+        raise data_error(path, problems)
     rows: dict[tuple[Any, ...], CsvRow] = {}
-    for number, cells in lines:
+    for number, cells in numbered:
         if len(cells) != len(header):
             problems.append(f"line {number}: {len(cells)} cells, the header has {len(header)}")
             continue
@@ -47,7 +47,7 @@ def read_csv(path: Path, columns: Mapping[str, Parse], *, unique: Sequence[str])
         first = rows.setdefault(tuple(values[name] for name in unique), row)
         problems += _contradictions(first, row)
     if problems:
-        raise _error(path, problems)
+        raise data_error(path, problems)
     return list(rows.values())
 
 
@@ -80,6 +80,14 @@ def positive(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    """A number of 0 or more."""
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not 0 <= value < math.inf:
+        raise ValueError("is not a number of 0 or more")
+    return value
+
+
 def fraction(text: str) -> float:
     """A number from 0 to 1."""
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
@@ -88,11 +96,11 @@ def fraction(text: str) -> float:
     return value
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def lines(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Each line that is not blank, with its number."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
             for cells in reader:
                 if cells:
                     yield reader.line_num, cells
@@ -102,6 +110,11 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"{path}: is not text in UTF-8: {error}") from error
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num}: is not CSV: {error}") from error
+
+
+def shown(text: str) -> str:
+    """A cell's text in quotes, cut where it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 
 def _header_problems(header: Sequence[str], columns: Mapping[str, Parse]) -> list[str]:
@@ -121,8 +134,7 @@ def _parse(
         try:
             values[column] = columns[column](text)
         except ValueError as error:
-            shown = text if len(text) <= 60 else f"{text[:60]}..."
-            wrong.append(f"{column}: {shown!r} {error}")
+            wrong.append(f"{column}: {shown(text)} {error}")
     return values, wrong
 
 
@@ -135,7 +147,8 @@ def _contradictions(first: CsvRow, row: CsvRow) -> list[str]:
     ]
 
 
-def _error(path: Path, problems: Sequence[str]) -> DataError:
+def data_error(path: Path, problems: Sequence[str]) -> DataError:
+    """The message that lists the `problems` of the file at `path`, or the first of them."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
     more = [f"and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
     return DataError("\n  ".join([f"{path}: {count}", *problems[:_SHOWN], *more]))

@@ -1,0 +1,169 @@
+"""An import written to the store: all of it in one transaction, and nothing twice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from scaling.errors import StoreError
+from scaling.store.imports.records import Imported, Measured
+from scaling.store.planning import IMPORT, add_cells, open_study
+from scaling.store.statements import chunks
+from scaling.store.states import TrialState
+from scaling.store.store import Store
+from scaling.store.tables import MeasurementRow, TrialRow
+from scaling.trial import digest
+from scaling.units import format_count
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSummary:
+    """What an import found; it prints as a sentence."""
+
+    study: str
+    imported: int
+    already_there: int
+    trials: int
+    compute: str
+    """Where GFLOPs per sample are from."""
+    without_gflops: int
+    """Measurements of models whose cost is unknown; they stay out of fits over compute."""
+    families_without_gflops: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """For people."""
+        lines = [
+            f"study {self.study}: {self.imported:,} measurements imported, {self.already_there:,} "
+            f"were there already ({self.trials:,} trials)",
+            f"compute: {self.compute}",
+        ]
+        if self.without_gflops:
+            families = ", ".join(self.families_without_gflops)
+            lines.append(
+                f"{self.without_gflops:,} have no GFLOPs there ({families}) and stay out of fits "
+                "over compute"
+            )
+        return "\n  ".join([*lines, *self.notes])
+
+
+def record(store: Store, imported: Imported, study: str | None = None) -> ImportSummary:
+    """Write `imported` into `study` (its own name unless given).
+
+    Importing again changes nothing. Raises `StoreError` where it contradicts the store; nothing
+    is written then.
+    """
+    study = study or imported.study
+    rows = imported.measurements
+    trials: dict[str, dict[str, Any]] = {}
+    ids = []
+    for row in rows:
+        trial = _trial(study, imported, row)
+        ids.append(trials.setdefault(trial["id"], trial)["id"])
+    named = list(zip(ids, rows, strict=True))
+    with store.writing() as connection:
+        study_id = open_study(connection, study, IMPORT)
+        _add_trials(connection, imported, trials)
+        add_cells(connection, study_id, [_cell(study_id, *each) for each in named])
+        new = _add_measurements(connection, imported, named)
+    unpriced = [row.family for row in rows if row.gflops_per_sample is None]
+    return ImportSummary(
+        study=study,
+        imported=new,
+        already_there=len(rows) - new,
+        trials=len(trials),
+        compute=imported.compute,
+        without_gflops=len(unpriced),
+        families_without_gflops=tuple(sorted(set(unpriced))),
+        notes=imported.notes,
+    )
+
+
+def _trial(study: str, imported: Imported, row: Measured) -> dict[str, Any]:
+    identity = {"kind": "imported", "study": study, **row.identity()}
+    name = row.trial or format_count(row.samples_seen)
+    label = f"{row.family}-{row.model}-{row.dataset}-{row.schedule}-{name}"
+    return {
+        "id": f"{label}-{digest(identity)}",
+        "family": row.family,
+        "model": row.model,
+        "kind": "imported",
+        "identity": identity,
+        "seed": row.seed,
+        "params": row.params,
+        "gflops_per_sample_published": row.gflops_per_sample,
+        "source": str(imported.path),
+        "state": TrialState.IMPORTED,
+    }
+
+
+def _cell(study_id: int, trial_id: str, row: Measured) -> dict[str, Any]:
+    return {
+        "study_id": study_id,
+        "family": row.family,
+        "model": row.model,
+        "dataset": row.dataset,
+        "schedule": row.schedule,
+        "samples_seen": row.samples_seen,
+        "seed": row.seed,
+        "trial_id": trial_id,
+        "wanted": True,
+    }
+
+
+def _add_trials(
+    connection: Connection, imported: Imported, trials: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Insert the trials that are not there; raises `StoreError` if one's cost would change."""
+    costs = {"gflops_per_sample_published": "GFLOPs per sample", "params": "params"}
+    known: dict[str, tuple[Any, ...]] = {}
+    for chunk in chunks(list(trials)):
+        columns = [getattr(TrialRow, name) for name in costs]
+        found = connection.execute(select(TrialRow.id, *columns).where(TrialRow.id.in_(chunk)))
+        known |= {row[0]: tuple(row[1:]) for row in found}
+    for trial_id, there in known.items():
+        trial = trials[trial_id]
+        for (column, name), before in zip(costs.items(), there, strict=True):
+            if trial[column] != before:
+                raise StoreError(
+                    f"{imported.path}: {trial['family']} {trial['model']}: {name} is "
+                    f"{trial[column]}, an earlier import said {before}"
+                )
+    if new := [trial for trial_id, trial in trials.items() if trial_id not in known]:
+        connection.execute(insert(TrialRow), new)
+
+
+def _add_measurements(
+    connection: Connection, imported: Imported, rows: Sequence[tuple[str, Measured]]
+) -> int:
+    """Insert the measurements that are not there, and say how many."""
+    known = {}
+    columns = [getattr(MeasurementRow, name) for name in MeasurementRow.natural_key]
+    for chunk in chunks(sorted({trial_id for trial_id, _ in rows})):
+        found = connection.execute(
+            select(*columns, MeasurementRow.value).where(MeasurementRow.trial_id.in_(chunk))
+        )
+        known.update({tuple(row[:-1]): row.value for row in found})
+    new = []
+    for trial_id, row in rows:
+        there = known.get((trial_id, row.samples_seen, row.task, row.metric))
+        if there is None:
+            new.append(
+                {
+                    "trial_id": trial_id,
+                    "samples_seen": row.samples_seen,
+                    "task": row.task,
+                    "metric": row.metric,
+                    "value": row.value,
+                    "source": row.source,
+                }
+            )
+        elif there != row.value:
+            raise StoreError(
+                f"{imported.measurements_file}: {row.place}, value: {row.value}, an earlier "
+                f"import said {there}"
+            )
+    if new:
+        connection.execute(insert(MeasurementRow), new)
+    return len(new)
