@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaling.cli import options
+from scaling.cli.plot import check_output, save
 from scaling.errors import ScalingError
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ def backtest(
             "--thresholds nothing).",
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Also draw it: a .png, .pdf or .svg file."),
+    ] = None,
     db: options.Database = options.RESULTS,
     as_json: options.Json = False,
 ) -> None:
@@ -60,6 +65,8 @@ def backtest(
     """
     from scaling.points import Selection
 
+    if output is not None:
+        check_output(output)
     selection = Selection(
         study=study,
         dataset=dataset,
@@ -72,6 +79,10 @@ def backtest(
         db, selection, laws=law, frontier=frontier, thresholds=thresholds, min_train=min_train
     )
     report = tested.to_json()
+    if output is not None:
+        from fitting.backtest_plot import figure_backtest
+
+        save(figure_backtest(report), output)
     if as_json:
         import json
 

@@ -1,12 +1,15 @@
 """`scaling plot`: error against compute, as a picture."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scaling.cli import options
 from scaling.errors import ScalingError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -37,10 +40,7 @@ def plot(
     from scaling.cli.fit import analyse
     from scaling.points import Selection
 
-    if output.suffix.lower() not in FORMATS:
-        raise ScalingError(f"{output}: the name must end in one of {', '.join(FORMATS)}")
-    if not output.parent.is_dir():
-        raise ScalingError(f"{output}: there is no folder {output.parent}")
+    check_output(output)
     contestants = tuple(compare) if compare else None
     selection = Selection(
         study=study,
@@ -62,6 +62,19 @@ def plot(
             db, selection, by, contestants, frontier=frontier, max_compute=max_compute
         )
         figure = figure_comparison(analysis, analysis.comparisons)
+    save(figure, output)
+
+
+def check_output(output: Path) -> None:
+    """Raise `ScalingError` if no figure can be written there, before any work is done."""
+    if output.suffix.lower() not in FORMATS:
+        raise ScalingError(f"{output}: the name must end in one of {', '.join(FORMATS)}")
+    if not output.parent.is_dir():
+        raise ScalingError(f"{output}: there is no folder {output.parent}")
+
+
+def save(figure: "Figure", output: Path) -> None:
+    """Write the figure, and say so."""
     try:
         figure.savefig(output)
     except OSError as error:

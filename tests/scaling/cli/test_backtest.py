@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import typer
 
+from fitting.backtest_plot import figure_backtest
 from scaling.cli import import_
 from scaling.cli.backtest import backtest
 from scaling.cli.backtest_tables import show
@@ -113,3 +114,25 @@ def test_the_command_has_a_help() -> None:
         app(["--help"])
 
     assert left.value.code == 0
+
+
+def test_the_figure_has_a_line_for_each_estimator(db: Path, tmp_path: Path) -> None:
+    wanted = tmp_path / "held_out.svg"
+
+    backtest(db=db, output=wanted, **{**SELECTED, "law": ["saturating", "anchored"]})
+
+    drawn = wanted.read_text()
+    assert "<svg" in drawn
+    with pytest.raises(ScalingError, match="must end in one of"):
+        backtest(db=db, output=tmp_path / "held_out.doc", **SELECTED)
+
+
+def test_lines_of_the_figure_are_the_scores(db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    backtest(db=db, as_json=True, **SELECTED)
+    report = json.loads(capsys.readouterr().out)
+
+    misses, _ = figure_backtest(report).axes
+
+    (line,) = misses.get_lines()
+    scores = sorted(report["by_ratio"], key=lambda one: one["ratio_above"])
+    assert list(line.get_ydata()) == [100 * one["rmse"] for one in scores]
