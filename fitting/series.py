@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import stdtr
 
+from fitting.columns import check_columns
 from fitting.errors import FitError
 from fitting.frontier import Cells
 
@@ -36,6 +37,12 @@ LOSS_NAMES = re.compile(r"loss|perplexity|ppl|nll|entropy|bits_per|bpb|bpc")
 """Metrics that are no fraction, so that an error above 1 is no mistake."""
 LEAST_FALL = 0.01
 """Relative fall from the highest to the lowest error below which nothing has been learned yet."""
+COMPUTES = (1e-30, 1e30)
+"""GFLOPs, or another unit that someone counts in; 1e18 is the most that was ever trained with."""
+WIDEST = 1e20
+"""Largest compute relative to the smallest; published grids span 1e6."""
+ERRORS = (1e-30, 1e30)
+"""Largest error or loss of a series."""
 CHANCE_P_VALUE = 0.01
 """Cells that only scatter look like a falling frontier, because a running minimum always falls.
 
@@ -109,7 +116,7 @@ class Series:
             raise FitError(
                 f"{len(gflops)} cells{beyond}{at}: a law needs cells of different compute"
             )
-        if error.min() > (1 - LEAST_FALL) * error.max():
+        if error.min() >= (1 - LEAST_FALL) * error.max():
             raise FitError(
                 f"all {len(error)} cells{beyond} lie between {error.min():.4g} and "
                 f"{error.max():.4g}, within 1 % of one another: they are at chance, or there is "
@@ -132,7 +139,8 @@ def read_series(
     `points` has `REQUIRED_COLUMNS` and may have `OPTIONAL_COLUMNS` and one of `CHANCE_COLUMNS`;
     one row is one measurement. `max_compute_of` gives the GFLOPs above which a study's cells are
     held out.
-    Raises `FitError` if a column or a family is missing or chance is given twice for one series.
+    Raises `FitError` if a column or a family is missing, text stands for a number, or the chance
+    of a series is no error or given twice.
     """
     _check_table(points)
     identity = [name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in points.columns]
@@ -161,11 +169,7 @@ def read_series(
 
 
 def _check_table(points: pd.DataFrame) -> None:
-    missing = [name for name in REQUIRED_COLUMNS if name not in points.columns]
-    if missing:
-        raise FitError(f"the table of points lacks the columns {', '.join(missing)}")
-    if not len(points):
-        raise FitError("the table of points has no rows")
+    check_columns(points, REQUIRED_COLUMNS)
     nameless = [name for name in (*SETTING_COLUMNS, "family") if points[name].isna().any()]
     if nameless:
         raise FitError(f"some rows of the table of points have no {' and no '.join(nameless)}")
@@ -190,6 +194,11 @@ def _chance_error(cells: pd.DataFrame, name: str) -> float | None:
             raise FitError(f"{name} has {len(given)} different values of {column}")
         if len(given):
             value = float(given[0])
+            least = 0 if column == "chance_error" else 1
+            if not least < value < np.inf:
+                raise FitError(
+                    f"{name} has {column} {value:g}; give a finite number above {least}"
+                )
             return value if column == "chance_error" else 1 - 1 / value
     return None
 
@@ -198,9 +207,9 @@ def _check_numbers(series: Series) -> None:
     unknown = int(np.sum(~np.isfinite(series.error)))
     if unknown:
         raise FitError(f"{unknown} of {len(series.error)} cells have no finite error (NaN or inf)")
-    free = int(np.sum(~(np.isfinite(series.gflops) & (series.gflops > 0))))
-    if free:
-        raise FitError(f"{free} of {len(series.gflops)} cells have no positive, finite compute")
+    for name, column in (("compute", series.gflops), ("samples seen", series.samples_seen)):
+        if column is not None and (free := int(np.sum(~(np.isfinite(column) & (column > 0))))):
+            raise FitError(f"{free} of {len(column)} cells have no positive, finite {name}")
     low, high = series.error.min(), series.error.max()
     if low < 0 or (high > 1 and series.setting.is_fraction):
         raise FitError(
@@ -208,6 +217,23 @@ def _check_numbers(series: Series) -> None:
             "give fractions, not percent"
             if series.setting.is_fraction
             else f"the lowest {series.setting.metric} is {low:.4g}; a loss cannot be negative"
+        )
+    _check_sizes(series)
+
+
+def _check_sizes(series: Series) -> None:
+    """Refuse numbers that no measurement has, before their squares overflow."""
+    gflops, largest = series.gflops, series.error.max()
+    low, high = gflops.min(), gflops.max()
+    if low < COMPUTES[0] or high > COMPUTES[1] or high > WIDEST * low:
+        raise FitError(
+            f"computes from {low:.3g} to {high:.3g} GFLOPs are no study's: they must lie between "
+            f"{COMPUTES[0]:g} and {COMPUTES[1]:g}, within a factor of {WIDEST:g} of one another"
+        )
+    if largest > ERRORS[1] or 0 < largest < ERRORS[0]:
+        raise FitError(
+            f"the largest {series.setting.metric} is {largest:.3g}, where {ERRORS[0]:g} to "
+            f"{ERRORS[1]:g} can be fitted"
         )
 
 

@@ -245,9 +245,14 @@ class Estimator:
             given = given.get(series.setting.task)
         if given is None:
             given = series.chance_error
-        if given is None and series.setting.is_fraction:
-            return 1.0
-        return given
+        if not series.setting.is_fraction:
+            return given
+        if given is not None and given > 1:
+            raise FitError(
+                f"a chance error of {given:g} where {series.setting.metric} allows 0 to 1: "
+                "give a fraction"
+            )
+        return 1.0 if given is None else given
 
     def _refits(self, series: Series, fitted: Fit, notes: list[str]) -> Refits | None:
         kept = ~series.is_held_out

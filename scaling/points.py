@@ -1,5 +1,6 @@
 """Measurements as points of error against compute: the table that `fitting` takes."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ from scaling.store import Compute, Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHOWN = 5
+"""Problems of a store that one message lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
             metric=metric,
             compute=selection.compute,
         )
+    _check_numbers(db, rows, thresholds)
     table = pd.DataFrame(rows)
     if selection.families is not None:
         known = sorted(table["family"].unique()) if rows else []
@@ -75,6 +80,11 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
             f"{db}: of nothing that was selected the {selection.compute} "
             f"GFLOPs per sample are known{_why_unknown(strangers, selection.compute)}"
         )
+    for family in selection.families or ():
+        if family not in set(table["family"]):
+            raise ScalingError(
+                f"{db}: the {selection.compute} GFLOPs per sample of {family} are not known"
+            )
     losses = table["metric"].map(lower_is_better).astype(bool)
     points = table.assign(
         compute_gflops=table["gflops_per_sample"].astype(float) * table["samples_seen"],
@@ -90,6 +100,28 @@ def _why_unknown(strangers: list[str], compute: Compute) -> str:
         f": {', '.join(strangers)} are imported families, whose compute is only known as it was "
         "imported (--compute published)"
     )
+
+
+def _check_numbers(
+    db: Path, rows: Sequence[Mapping[str, object]], thresholds: Mapping[str, object]
+) -> None:
+    """Raise `ScalingError` at text in a number's place, which SQLite would let anyone write."""
+    found: list[tuple[str, str, object]] = [
+        (f"study {study}", "held_out_above_gflops", value) for study, value in thresholds.items()
+    ]
+    for row in rows:
+        where = f"{row['trial']}, {row['task']} {row['metric']}"
+        found += [(where, name, row[name]) for name in ("value", "samples_seen")]
+        if row["gflops_per_sample"] is not None:
+            found.append((where, "gflops_per_sample", row["gflops_per_sample"]))
+    problems = [
+        f"{where}: {name} is {value!r}, not a number"
+        for where, name, value in found
+        if not isinstance(value, int | float)
+    ]
+    if problems:
+        more = [f"and {len(problems) - SHOWN:,} more"] if len(problems) > SHOWN else []
+        raise ScalingError("\n  ".join([f"{db} is damaged:", *problems[:SHOWN], *more]))
 
 
 def _computed(table: "pd.DataFrame", compute: Compute) -> "list[float | None]":

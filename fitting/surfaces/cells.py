@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fitting.columns import check_columns
 from fitting.errors import FitError
 
 if TYPE_CHECKING:
@@ -62,11 +63,7 @@ class Cells:
 
         Raises `FitError` if the rows are of several series, or a column is missing.
         """
-        missing = [
-            name for name in ("compute_gflops", "samples_seen", "error") if name not in points
-        ]
-        if missing:
-            raise FitError(f"the table of points lacks the columns {', '.join(missing)}")
+        check_columns(points, ("compute_gflops", "samples_seen", "error"))
         several = [
             name
             for name in ("study", "dataset", "schedule", "task", "metric", "family")
@@ -106,7 +103,7 @@ class Cells:
             problems.append(f"{sizes} different model sizes; at least 3 are needed")
         if lengths < 3:
             problems.append(f"{lengths} different counts of samples seen; at least 3 are needed")
-        if len(self) and self.error.min() > (1 - FLATTEST) * self.error.max():
+        if len(self) and self.error.min() >= (1 - FLATTEST) * self.error.max():
             problems.append(
                 f"all errors lie between {self.error.min():.4g} and {self.error.max():.4g}, "
                 "within 1 % of one another: nothing has been learned yet"
