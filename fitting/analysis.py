@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from fitting import report
+from fitting.calibrated import calibrated
 from fitting.compare import Comparison
 from fitting.compare import compare as compare_two
 from fitting.errors import FitError
@@ -87,7 +88,11 @@ class Analysis:
 
 
 def analyse(
-    points: pd.DataFrame, options: Options, compare: Sequence[str] | None = None
+    points: pd.DataFrame,
+    options: Options,
+    compare: Sequence[str] | None = None,
+    *,
+    calibrate_on: pd.DataFrame | None = None,
 ) -> Analysis:
     """Fit every series of `points` and compare families where they share a setting.
 
@@ -97,6 +102,10 @@ def analyse(
     classes, which say what a model without training scores. `compare` names families;
     every pair (a, b) of them in the order given is compared. Without it all series are fitted and
     none compared.
+
+    Intervals of new runs are calibrated on the series of `calibrate_on`, a table of the same kind
+    and by default `points`: give more of the study where `points` holds few series of it. Only
+    cells that are not held out are used, and no series is calibrated on itself.
 
     Raises `FitError` if no series could be fitted, or if the table or the families are wrong.
     """
@@ -111,6 +120,8 @@ def analyse(
     if not fits:
         reasons = "\n".join(f"  {failure}" for failure in failures)
         raise FitError(f"none of {len(failures)} series could be fitted:\n{reasons}")
+    if options.calibrate:
+        fits = calibrated(fits, points if calibrate_on is None else calibrate_on, options)
     if compare is None:
         return Analysis(options, tuple(fits), (), tuple(failures))
     settings = _by_setting(fits)

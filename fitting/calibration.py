@@ -35,7 +35,10 @@ class LeaveOut(StrEnum):
     """What the calibrated series must not share with those that the factor is learned from."""
 
     SERIES = "series"
-    """Only itself is left out: families, datasets and schedules can teach one another."""
+    """Only itself is left out: families, datasets and schedules can teach one another.
+
+    In every study that has it: studies may share trials, and no series may teach itself.
+    """
     TASK = "task"
     FAMILY = "family"
     DATASET = "dataset"
@@ -43,7 +46,8 @@ class LeaveOut(StrEnum):
     def key(self, setting: Setting, family: str) -> str:
         """What series that are left out together share."""
         if self is LeaveOut.SERIES:
-            return f"{setting} / {family}"
+            _, *shared = setting
+            return " / ".join((*shared, family))
         return family if self is LeaveOut.FAMILY else str(getattr(setting, self.value))
 
 
@@ -63,6 +67,8 @@ class Calibration:
     n_series: int
     factor: float
     """The `level` quantile of |miss| / half-width, at least 1; 1 if not calibrated."""
+    reason: str = ""
+    """Why nothing could be learned, beside too few cells."""
 
     @property
     def is_calibrated(self) -> bool:
@@ -72,7 +78,8 @@ class Calibration:
     def __str__(self) -> str:
         """How the interval came about, in words."""
         if not self.is_calibrated:
-            return f"uncalibrated: {self.n} held-out predictions, {FEWEST_CASES} are needed"
+            why = f" ({self.reason})" if self.reason else ""
+            return f"uncalibrated: {self.n} held-out predictions, {FEWEST_CASES} are needed{why}"
         where = "" if self.task is None else f" on {self.task}"
         return (
             f"widened {self.factor:.2f} times, from {self.n} held-out predictions of "

@@ -72,6 +72,9 @@ class Options:
     seed: int = 0
     sensitivity: bool = False
     """Whether each comparison is repeated under other bins, ties, weights and floors."""
+    calibrate: bool = True
+    """Whether intervals of a new run are widened by what a backtest of other series teaches, see
+    `fitting.calibrated`; intervals of laws never are."""
 
     def __post_init__(self) -> None:
         """Check every field."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fitting.analysis import Options
+from fitting.calibrated import Calibrator
 from fitting.errors import FitError
+from fitting.options import Options
 from fitting.predict_forecasts import (
     Basis,
     Extrapolation,
@@ -19,7 +20,7 @@ from fitting.predict_forecasts import (
     extrapolation,
     fit_determined,
 )
-from fitting.report import number
+from fitting.report import calibration_entry, number
 from fitting.surfaces import FOR_FRACTIONS, FOR_LOSSES
 from fitting.surfaces.series import read_cells, training_cells
 
@@ -77,16 +78,26 @@ class Prediction:
 
 
 def predict(
-    points: pd.DataFrame, target: Target, options: Options | None = None
+    points: pd.DataFrame,
+    target: Target,
+    options: Options | None = None,
+    *,
+    calibrate_on: pd.DataFrame | None = None,
 ) -> tuple[Prediction, ...]:
     """Predict `target` in each setting and family of `points`, a table as `analyse` takes it.
 
-    Of `options`, `targets` is not used. What a law cannot be fitted to is a reason in `failures`.
+    The interval of the law of compute is calibrated on the other series of `calibrate_on`, by
+    default `points`; that of the law of size and samples has no backtest and stays as it is.
+    Of `options`, `targets` and `interval` are not used. What a law cannot be fitted to is a reason
+    in `failures`.
+
     Raises `FitError` if no law can be fitted to any series.
     """
-    options = options or Options()
+    options = replace(options or Options(), interval="t")
+    table = points if calibrate_on is None else calibrate_on
+    calibrator = Calibrator(table, options) if options.calibrate else None
     found = tuple(
-        _predict(series, rows, target, options)
+        _predict(series, rows, target, options, calibrator)
         for series, rows in read_cells(points, options.max_compute_of)
     )
     if not any(one.forecasts for one in found):
@@ -95,7 +106,13 @@ def predict(
     return found
 
 
-def _predict(series: Series, rows: pd.DataFrame, target: Target, options: Options) -> Prediction:
+def _predict(
+    series: Series,
+    rows: pd.DataFrame,
+    target: Target,
+    options: Options,
+    calibrator: Calibrator | None,
+) -> Prediction:
     forecasts: list[Forecast] = []
     failures: dict[Basis, str] = {}
     beyond, off_frontier = None, None
@@ -109,7 +126,10 @@ def _predict(series: Series, rows: pd.DataFrame, target: Target, options: Option
     except FitError as error:
         failures[Basis.SURFACE] = str(error)
     try:
-        forecasts.append(by_frontier(series, target, options))
+        forecast = by_frontier(series, target, options)
+        if calibrator is not None:
+            forecast = replace(forecast, calibration=calibrator.calibration(series))
+        forecasts.append(forecast)
     except FitError as error:
         failures[Basis.FRONTIER] = str(error)
     return Prediction(
@@ -164,5 +184,8 @@ def _entry(forecast: Forecast) -> dict[str, Any]:
         "high": number(high),
         "law_error": number(forecast.law_error),
         "scatter": number(forecast.scatter),
+        "calibration": None
+        if forecast.calibration is None
+        else calibration_entry(forecast.calibration),
         "notes": list(forecast.notes),
     }

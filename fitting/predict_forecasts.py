@@ -12,7 +12,8 @@ from scipy.special import stdtrit
 from fitting.errors import FitError
 
 if TYPE_CHECKING:
-    from fitting.analysis import Options
+    from fitting.calibration import Calibration
+    from fitting.options import Options
     from fitting.series import Series
     from fitting.surfaces import Cells, SurfaceEstimator, SurfaceFit
 
@@ -84,12 +85,15 @@ class Forecast:
     level: float
     is_fraction: bool
     notes: tuple[str, ...]
+    calibration: Calibration | None = None
+    """What widens the interval; None leaves it as the law has it."""
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Ends of the prediction interval: t times both standard deviations together."""
+        """Ends of the prediction interval: t times both standard deviations together, widened."""
         quantile = float(stdtrit(self.degrees_of_freedom, (1 + self.level) / 2))
-        half = quantile * float(np.hypot(self.law_error, self.scatter))
+        factor = 1.0 if self.calibration is None else self.calibration.factor
+        half = factor * quantile * float(np.hypot(self.law_error, self.scatter))
         high = self.error + half
         return max(self.error - half, 0.0), min(high, 1.0) if self.is_fraction else high
 
@@ -129,16 +133,18 @@ def by_frontier(series: Series, target: Target, options: Options) -> Forecast:
 
     Raises `FitError` if the frontier leaves the law open.
     """
-    fitted = replace(options, refits=FEWEST_REFITS).estimator.apply(series)
+    fitted = replace(options, refits=FEWEST_REFITS, interval="t").estimator.apply(series)
     if not fitted.is_determined:
         raise FitError(f"the fit is {fitted.fit.status.value.replace('_', ' ')}")
     at = np.array([target.compute_gflops])
     freedom = fitted.fit.degrees_of_freedom
+    overall = fitted.fit.rmse * float(np.sqrt(len(fitted.frontier) / freedom))
     return Forecast(
         basis=Basis.FRONTIER,
         error=float(fitted.fit.predict(at)[0]),
         law_error=float(fitted.fit.standard_error(at)[0]),
-        scatter=fitted.fit.rmse * float(np.sqrt(len(fitted.frontier) / freedom)),
+        # A trial need not be on the frontier: its scatter there does not shrink with the error.
+        scatter=max(float(fitted.fit.scatter(at)[0]), overall),
         degrees_of_freedom=freedom,
         level=options.level,
         is_fraction=series.setting.is_fraction,

@@ -26,5 +26,8 @@ class Prediction:
     extrapolation: float
     """Compute relative to the largest that was fitted."""
     new_low: float
-    """Prediction interval of one new point of the frontier, which scatters around the law."""
+    """Prediction interval of one new point of the frontier, which scatters around the law.
+
+    Widened by `SeriesFit.calibration`, where there is one.
+    """
     new_high: float

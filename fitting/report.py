@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fitting.series_fit import INTERVALS
 
 if TYPE_CHECKING:
+    from fitting.calibration import Calibration
     from fitting.compare import Comparison
     from fitting.fit import Fit
     from fitting.options import Options
@@ -45,6 +46,7 @@ def fit_entry(fit: SeriesFit, targets: tuple[float, ...]) -> dict[str, Any]:
             "claim": fit.claim,
             "doubt": fit.doubt,
         },
+        "calibration": None if fit.calibration is None else calibration_entry(fit.calibration),
         "estimation": _estimation(fit.fit),
         "at_edge": list(fit.fit.at_edge),
         "diagnostics": {
@@ -59,6 +61,22 @@ def fit_entry(fit: SeriesFit, targets: tuple[float, ...]) -> dict[str, Any]:
             "of": fit.resampled,
         },
         "notes": list(fit.notes),
+    }
+
+
+def calibration_entry(one: Calibration) -> dict[str, Any]:
+    """What widened `new_low` and `new_high`, the interval of one new run, and by how much."""
+    return {
+        "estimator": one.estimator,
+        "left_out": one.left_out.value,
+        "value": one.value,
+        "learned_on_task": one.task,
+        "level": one.level,
+        "n": one.n,
+        "n_series": one.n_series,
+        "factor": number(one.factor),
+        "status": "calibrated" if one.is_calibrated else "uncalibrated",
+        "words": str(one),
     }
 
 
@@ -152,6 +170,7 @@ def options_entry(options: Options) -> dict[str, Any]:
         "level": options.level,
         "seed": options.seed,
         "sensitivity": options.sensitivity,
+        "calibrate": options.calibrate,
     }
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtr
@@ -105,6 +105,16 @@ class Series:
         """Compute and error of the cells that may be fitted."""
         kept = ~self.is_held_out
         return self.gflops[kept], self.error[kept]
+
+    def up_to(self, gflops: float) -> Series:
+        """The cells at or below `gflops` and nothing else, so that nothing can leak."""
+        kept = self.gflops <= gflops
+        # Every array of a series holds a value for each cell.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        cells: dict[str, Any] = {
+            name: value[kept] for name, value in values.items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, max_compute=np.inf, **cells)
 
     def check(self) -> None:
         """Raise `FitError` if these cells cannot say how error falls with compute."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from fitting.resample import Refits, Resampling, refit_all
 from fitting.selection import Candidate, candidates, chosen, score
 
 if TYPE_CHECKING:
+    from fitting.calibration import Calibration
     from fitting.errors import Floats
     from fitting.laws import Law
     from fitting.series import Series
@@ -54,8 +56,18 @@ class SeriesFit:
     """What the refits drew again, one of `fitting.resample.KINDS`."""
     candidates: tuple[Candidate, ...] = ()
     """The laws that AICc chose from, best first; empty if the law was given."""
-    full_law: Fit | None = None
-    """The reference study's law by its least squares; None if it cannot be fitted."""
+    calibration: Calibration | None = None
+    """What widens intervals of a new run in `predict`; None leaves them as the model has them."""
+
+    @cached_property
+    def full_law(self) -> Fit | None:
+        """The reference study's law by its least squares; None if it cannot be fitted."""
+        if self.fit.law is LAWS[FULL_LAW] and self.fit.objective == Objective():
+            return self.fit
+        try:
+            return fit(LAWS[FULL_LAW], self.frontier.gflops, self.frontier.error)
+        except FitError:
+            return None
 
     @property
     def is_determined(self) -> bool:
@@ -123,7 +135,7 @@ class SeriesFit:
         return low, self._allowed(high)
 
     def new_run_interval(self, gflops: Floats) -> tuple[Floats, Floats]:
-        """Prediction interval of one new point of the frontier, low and high end (t,)."""
+        """Prediction interval of one new point of the frontier, not calibrated, (t,) and (t,)."""
         low, high = self.interval(gflops)
         predicted = self.fit.predict(gflops)
         quantile = student_t(self.level, self.fit.degrees_of_freedom)
@@ -144,7 +156,11 @@ class SeriesFit:
             self.fit.predict(gflops),
             *self.interval(gflops),
             gflops / self.largest_fitted,
-            *self.new_run_interval(gflops),
+            *(
+                self.new_run_interval(gflops)
+                if self.calibration is None
+                else self.calibration.interval(self, gflops)
+            ),
         )
         rows = zip(*(column.tolist() for column in columns), strict=True)
         return tuple(Prediction(*row) for row in rows)
@@ -211,7 +227,6 @@ class Estimator:
             interval_method=self.interval,
             resampled=self.resample,
             candidates=tried,
-            full_law=_full_law(fitted, best),
         )
         if found.doubt:
             claim = f"no {100 * self.level:g} % claim: {found.doubt}"
@@ -271,13 +286,3 @@ class Estimator:
         except FitError as error:
             notes.append(f"no bootstrap: {error}")
             return None
-
-
-def _full_law(fitted: Fit, best: Frontier) -> Fit | None:
-    """The reference study's law by its least squares on the same points."""
-    if fitted.law is LAWS[FULL_LAW] and fitted.objective == Objective():
-        return fitted
-    try:
-        return fit(LAWS[FULL_LAW], best.gflops, best.error)
-    except FitError:
-        return None

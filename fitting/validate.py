@@ -141,20 +141,31 @@ def backtest(
     given = None if isinstance(origins, str) else tuple(sorted(origins))
     cuts = Cuts(origins=given, min_train=min_train, truth=truth)
     _check(estimators, cuts)
+    tested = backtest_series(watch(read_series(points, None, lambda _: np.inf)), estimators, cuts)
+    if not tested.cases:
+        reasons: dict[str, str] = {}
+        for one in tested.untested:
+            reasons.setdefault(f"{one.setting} / {one.family}", one.reason)
+        lines = [f"  {series}: {reason}" for series, reason in reasons.items()]
+        raise FitError("\n".join(["nothing could be tested:", *lines]))
+    return tested
+
+
+def backtest_series(
+    every: Iterable[Series], estimators: Mapping[str, Estimator], cuts: Cuts
+) -> Backtest:
+    """The same of series that were read already; it has no cases if nothing could be tested.
+
+    All cells count, also those that a series holds out.
+    """
     # Refits are drawn only where intervals are made of them.
     contestants = {
         name: one if one.interval == "bootstrap" else replace(one, refits=0)
         for name, one in estimators.items()
     }
     outcome = _Outcome()
-    for series in watch(read_series(points, None, lambda _: np.inf)):
+    for series in every:
         _test(series, cuts, contestants, outcome)
-    if not outcome.cases:
-        reasons: dict[str, str] = {}
-        for one in outcome.untested:
-            reasons.setdefault(f"{one.setting} / {one.family}", one.reason)
-        lines = [f"  {series}: {reason}" for series, reason in reasons.items()]
-        raise FitError("\n".join(["nothing could be tested:", *lines]))
     return Backtest(
         estimators=tuple(estimators),
         cuts=cuts,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Fold:
     origin: float
     """GFLOPs; cells at or below it are given to the estimators."""
     training: Series
-    """A series of those cells and nothing else, so that nothing held out can leak."""
+    """Those cells, see `Series.up_to`."""
     targets: Floats
     """Compute (t,) in GFLOPs of the full frontier's points above the origin."""
     measured: Floats
@@ -106,15 +106,9 @@ def _powers_of_two(least: float, largest: float) -> Sequence[float]:
 
 def _cut(series: Series, best: Frontier, origin: float) -> Fold | None:
     """The fold at `origin`; None if nothing is left on one side."""
-    kept, beyond = series.gflops <= origin, best.gflops > origin
-    if not kept.any() or not beyond.any():
+    training, beyond = series.up_to(origin), best.gflops > origin
+    if not len(training.gflops) or not beyond.any():
         return None
-    # Every array of a series holds a value for each cell.
-    values = {field.name: getattr(series, field.name) for field in fields(series)}
-    cells: dict[str, Any] = {
-        name: value[kept] for name, value in values.items() if isinstance(value, np.ndarray)
-    }
-    training = replace(series, max_compute=np.inf, **cells)
     return Fold(origin, training, best.gflops[beyond], best.error[beyond])
 
 

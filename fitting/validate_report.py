@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fitting.calibration import LeaveOut, calibrate, calibrated_coverage
-from fitting.report import number
+from fitting.report import calibration_entry, number
 from fitting.validate_choice import choose
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def backtest_entry(backtest: Backtest) -> dict[str, Any]:
         "by_ratio": [_ratio_score(one) for one in backtest.by_ratio()],
         "by_series": [_series_score(one) for one in backtest.by_series()],
         "choice": _choice(choose(backtest)),
-        "calibration": [_calibration(one) for one in _calibrations(backtest)],
+        "calibration": [calibration_entry(one) for one in _calibrations(backtest)],
         "calibrated_coverage": [
             _coverage(one)
             for left_out in LeaveOut
@@ -78,20 +78,6 @@ def _series_score(one: SeriesScore) -> dict[str, Any]:
         "origin_gflops": one.origin,
         "estimator": one.estimator,
         **_score(one.score),
-    }
-
-
-def _calibration(one: Calibration) -> dict[str, Any]:
-    return {
-        "estimator": one.estimator,
-        "left_out": one.left_out.value,
-        "value": one.value,
-        "learned_on_task": one.task,
-        "level": one.level,
-        "n": one.n,
-        "n_series": one.n_series,
-        "factor": number(one.factor),
-        "status": "calibrated" if one.is_calibrated else "uncalibrated",
     }
 
 

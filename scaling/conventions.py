@@ -44,7 +44,7 @@ def _crossings(db: Path, selection: Selection, options: "Options") -> dict[tuple
     from scaling.errors import ScalingError
 
     # Targets, intervals and their refits belong to the convention that was asked for.
-    quick = replace(options, refits=FEWEST_REFITS, sensitivity=False)
+    quick = replace(options, refits=FEWEST_REFITS, sensitivity=False, calibrate=False)
     try:
         points, _ = load_points(db, selection)
         found = analyse(points, quick, compare=selection.families).to_json()["comparisons"]

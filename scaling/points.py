@@ -1,7 +1,7 @@
 """Measurements as points of error against compute: the table that `fitting` takes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,11 @@ class Selection:
     families: tuple[str, ...] | None = None
     compute: Compute = "published"
     """Which counting of forward GFLOPs per sample (`scaling.families.Profile`)."""
+
+    @property
+    def whole_study(self) -> "Selection":
+        """All of the study (or studies) that this selects from: what it can be calibrated on."""
+        return replace(self, dataset=None, schedule=None, task=None, families=None)
 
 
 def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str, float]]":

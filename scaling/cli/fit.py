@@ -63,6 +63,7 @@ def fit(
         int, typer.Option(min=100, help="Bootstrap refits behind each interval.")
     ] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    calibrate: options.Calibrate = True,
     db: options.Database = options.RESULTS,
     csv: Annotated[Path | None, typer.Option(help="Also write a CSV table here.")] = None,
     latex: Annotated[Path | None, typer.Option(help="Also write a LaTeX table here.")] = None,
@@ -102,6 +103,7 @@ def fit(
         targets=targets(target or [], families, compute),
         refits=refits,
         seed=seed,
+        calibrate=calibrate,
     )
     report = analysis.to_json()
     if families is not None:
@@ -131,8 +133,9 @@ def analyse(
 ) -> "Analysis":
     """Load, fit and compare; `how` are fields of `fitting.Options`.
 
-    The held-out threshold is the one that each study's grid gave, unless `how` has one. What
-    cannot be fitted is a `ScalingError`.
+    The held-out threshold is the one that each study's grid gave, unless `how` has one. Intervals
+    of new runs are calibrated on the whole study, because a selection leaves few other series.
+    What cannot be fitted is a `ScalingError`.
     """
     from fitting import FitError, Options
     from fitting import analyse as fit_all
@@ -144,7 +147,14 @@ def analyse(
     if how.get("max_compute") is None:
         how["max_compute"] = thresholds
     try:
-        return fit_all(as_families(points, by, contestants), Options(**how), compare=contestants)
+        chosen = Options(**how)
+        wide = load_points(db, selection.whole_study)[0] if chosen.calibrate else points
+        return fit_all(
+            as_families(points, by, contestants),
+            chosen,
+            compare=contestants,
+            calibrate_on=as_families(wide, by, None),
+        )
     except FitError as error:
         raise ScalingError(str(error)) from error
 

@@ -34,6 +34,8 @@ def show(report: Mapping[str, Sequence[Record]], console: Console | None = None)
                 bounds = ", ".join(fit["at_bound"])
                 console.print(f"  {fit['family']}: {fit['status']} {bounds}", highlight=False)
         console.print(Padding(_predictions(fits), (1, 0, 0, 2)))
+        for line in _calibrations(fits):
+            console.print(Padding(line, (0, 0, 0, 2)), style="dim", highlight=False)
         for comparison in _by_series(report["comparisons"]).get(series, []):
             console.print(Padding(_comparison(comparison), (1, 0, 0, 2)))
             show_conventions(comparison, console)
@@ -96,7 +98,25 @@ def _predictions(fits: Sequence[Record]) -> Table:
     table = _table("predicted error [95 %]", *(f"at {format_gflops(c)}" for c in computes))
     for fit in fits:
         table.add_row(fit["family"], *(_with_interval(p, "error") for p in fit["predictions"]))
+        table.add_row("  a new run", *(_of_a_new_run(p) for p in fit["predictions"]))
     return table
+
+
+def _of_a_new_run(prediction: Record) -> str:
+    low, high = prediction["new_low"], prediction["new_high"]
+    # Escaped, for the library takes a word in brackets for markup.
+    return "open" if low is None or high is None else f"\\[{low:.4f}, {high:.4f}]"
+
+
+def _calibrations(fits: Sequence[Record]) -> list[str]:
+    """How the intervals of new runs came about, one line for families of which it is the same."""
+    families: dict[str, list[str]] = {}
+    for fit in fits:
+        one = fit["calibration"]
+        # What was left out is the series itself, which stands above.
+        words = "not calibrated" if one is None else one["words"].split(", without")[0]
+        families.setdefault(words, []).append(fit["family"])
+    return [f"a new run of {', '.join(names)}: {words}" for words, names in families.items()]
 
 
 def _comparison(comparison: Record) -> Table:

@@ -36,4 +36,12 @@ MaxCompute = Annotated[
         "check the law (default: what the grid says under held_out).",
     ),
 ]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate/--no-calibrate",
+        help="Widen intervals of a new run by what a backtest teaches of the other series of the "
+        "study, whatever else was selected; of the law, never.",
+    ),
+]
 RESULTS = Path("results.db")

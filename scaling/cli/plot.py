@@ -59,7 +59,13 @@ def plot(
         from fitting.plots import figure_comparison
 
         analysis = analyse(
-            db, selection, by, contestants, frontier=frontier, max_compute=max_compute
+            db,
+            selection,
+            by,
+            contestants,
+            frontier=frontier,
+            max_compute=max_compute,
+            calibrate=False,  # no interval of a new run is drawn
         )
         figure = figure_comparison(analysis, analysis.comparisons)
     save(figure, output)

@@ -32,6 +32,7 @@ def predict(
         int, typer.Option(min=100, help="Bootstrap refits behind each interval.")
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    calibrate: options.Calibrate = True,
     db: options.Database = options.RESULTS,
     as_json: options.Json = False,
 ) -> None:
@@ -57,8 +58,10 @@ def predict(
     points, thresholds = load_points(db, selection)
     target = Target(_gflops_per_sample(points, family, model), samples, unique)
     limit = thresholds if max_compute is None else max_compute
+    how = Options(max_compute=limit, refits=refits, seed=seed, calibrate=calibrate)
+    wide = load_points(db, selection.whole_study)[0] if calibrate else points
     try:
-        found = predict_all(points, target, Options(max_compute=limit, refits=refits, seed=seed))
+        found = predict_all(points, target, how, calibrate_on=wide)
     except FitError as error:
         raise ScalingError(f"{db}: {error}") from error
     report = [{"model": model, **one.to_json()} for one in found]
@@ -132,7 +135,12 @@ def _show(report: list[dict[str, Any]]) -> None:
 
 
 def _remarks(entry: dict[str, Any]) -> list[str]:
-    lines = [f"{one['basis']}: {'; '.join(one['notes'])}" for one in entry["forecasts"]]
+    lines = []
+    for one in entry["forecasts"]:
+        lines.append(f"{one['basis']}: {'; '.join(one['notes'])}")
+        calibration = one["calibration"]
+        widened = "not calibrated" if calibration is None else calibration["words"]
+        lines.append(f"{one['basis']}: interval {widened}")
     if (beyond := entry["extrapolation"]) is not None:
         lines.append(
             f"relative to the largest fitted: compute {beyond['compute']:.2g}x, samples seen "

@@ -76,6 +76,26 @@ def test_the_json_has_the_shape_that_other_programs_rely_on(folder: Path) -> Non
         } <= at.keys()
 
 
+def test_a_selection_is_calibrated_on_the_whole_study(folder: Path) -> None:
+    report = report_of(folder, *SERIES, "--max-compute", "1e12", "--refits", "100")
+    plain = report_of(folder, *SERIES, "--refits", "100", "--no-calibrate")
+
+    for fit in report["fits"]:
+        found = fit["calibration"]
+        assert found["status"] == "calibrated"  # type: ignore[index]
+        assert found["n"] > 100  # type: ignore[index]
+        assert found["n_series"] > 5  # type: ignore[index]
+    assert [fit["calibration"] for fit in plain["fits"]] == [None, None]
+
+
+def test_the_terminal_tells_the_law_from_a_new_run_within_80_columns(folder: Path) -> None:
+    shown = scaling(folder, "fit", *SERIES, "--max-compute", "1e12", "--refits", "100").stdout
+
+    assert shown.count("    a new run  ") == 2
+    assert "held-out predictions" in " ".join(shown.split())
+    assert max(len(line) for line in shown.splitlines()) <= 80
+
+
 def test_charging_mammut_only_what_it_needs_moves_the_crossing_down(folder: Path) -> None:
     how = ("--frontier", "published", "--max-compute", "1e12", "--refits", "100")
 
