@@ -11,7 +11,7 @@ from fitting.allocate_methods import Allocation, Allocator, Method, Optimum, all
 from fitting.analysis import Failure
 from fitting.errors import FitError
 from fitting.report import number
-from fitting.surfaces import FOR_FRACTIONS, FOR_LOSSES
+from fitting.surfaces import surface_estimator
 from fitting.surfaces.series import read_cells, training_cells
 
 if TYPE_CHECKING:
@@ -72,19 +72,24 @@ def allocate(
     max_compute: Mapping[str, float] | float = np.inf,
     refits: int = 1000,
     seed: int = 0,
+    surface: str | None = None,
 ) -> tuple[tuple[SeriesAllocation, ...], tuple[Failure, ...]]:
     """Allocate each compute (GFLOPs) in every series of `points`, a table as `analyse` takes it.
 
-    Cells above `max_compute`, or that of their study, are held out. Also returns the series that
-    no method can be fitted to. Raises `FitError` if that is all of them.
+    Cells above `max_compute`, or that of their study, are held out. `surface` names the law of
+    size and samples, by default chinchilla for losses and saturating for fractions.
+    Also returns the series that no method can be fitted to. Raises `FitError` if that is all of
+    them.
     """
 
     def max_compute_of(study: str) -> float:
         return max_compute if isinstance(max_compute, float) else max_compute.get(study, np.inf)
 
+    # A wrong name concerns no series: raise it before any is fitted.
+    surface_estimator(is_fraction=True, law=surface)
     found, failures = [], []
     for series, rows in read_cells(points, max_compute_of):
-        estimator = FOR_FRACTIONS if series.setting.is_fraction else FOR_LOSSES
+        estimator = surface_estimator(is_fraction=series.setting.is_fraction, law=surface)
         try:
             fitted = allocator(training_cells(series, rows), estimator, refits=refits, seed=seed)
         except FitError as error:

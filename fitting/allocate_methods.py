@@ -111,7 +111,8 @@ class Allocator:
             return None
         refits = self.surface_refits.optimum(compute).samples_seen
         usable = np.isfinite(refits)
-        notes = [f"fitted to {len(self.cells)} cells, status {self.surface.status.value}"]
+        law, status = self.surface.law.name, self.surface.status.value
+        notes = [f"{law}, fitted to {len(self.cells)} cells, status {status}"]
         return self._optimum(
             Method.SURFACE,
             compute,

@@ -21,7 +21,7 @@ from fitting.predict_forecasts import (
     fit_determined,
 )
 from fitting.report import calibration_entry, number
-from fitting.surfaces import FOR_FRACTIONS, FOR_LOSSES
+from fitting.surfaces import surface_estimator
 from fitting.surfaces.series import read_cells, training_cells
 
 if TYPE_CHECKING:
@@ -83,21 +83,25 @@ def predict(
     options: Options | None = None,
     *,
     calibrate_on: pd.DataFrame | None = None,
+    surface: str | None = None,
 ) -> tuple[Prediction, ...]:
     """Predict `target` in each setting and family of `points`, a table as `analyse` takes it.
 
     The interval of the law of compute is calibrated on the other series of `calibrate_on`, by
     default `points`; that of the law of size and samples has no backtest and stays as it is.
-    Of `options`, `targets` and `interval` are not used. What a law cannot be fitted to is a reason
-    in `failures`.
+    `surface` names the law of size and samples, by default chinchilla for losses and saturating
+    for fractions. Of `options`, `targets` and `interval` are not used. What a law
+    cannot be fitted to is a reason in `failures`.
 
     Raises `FitError` if no law can be fitted to any series.
     """
+    # A wrong name concerns no series: raise it before any is fitted.
+    surface_estimator(is_fraction=True, law=surface)
     options = replace(options or Options(), interval="t")
     table = points if calibrate_on is None else calibrate_on
     calibrator = Calibrator(table, options) if options.calibrate else None
     found = tuple(
-        _predict(series, rows, target, options, calibrator)
+        _predict(series, rows, target, options, calibrator, surface)
         for series, rows in read_cells(points, options.max_compute_of)
     )
     if not any(one.forecasts for one in found):
@@ -112,6 +116,7 @@ def _predict(
     target: Target,
     options: Options,
     calibrator: Calibrator | None,
+    law: str | None,
 ) -> Prediction:
     forecasts: list[Forecast] = []
     failures: dict[Basis, str] = {}
@@ -119,7 +124,7 @@ def _predict(
     try:
         cells = training_cells(series, rows)
         beyond = extrapolation(cells, target)
-        estimator = FOR_FRACTIONS if series.setting.is_fraction else FOR_LOSSES
+        estimator = surface_estimator(is_fraction=series.setting.is_fraction, law=law)
         surface = fit_determined(estimator, cells)
         off_frontier = _off_frontier(surface, target)
         forecasts.append(by_surface(series, surface, target, options))

@@ -113,7 +113,7 @@ def by_surface(series: Series, surface: SurfaceFit, target: Target, options: Opt
     refits = surface.refit(options.refits, options.seed).predict(*at)
     # About the fit, not about their own mean: refits that are biased widen the interval.
     law_error = float(np.sqrt(np.mean((refits - error) ** 2)))
-    notes = [f"fitted to {len(surface.cells)} cells, rms {surface.rmse:.4f}"]
+    notes = [f"{surface.law.name}, fitted to {len(surface.cells)} cells, rms {surface.rmse:.4f}"]
     if surface.at_bound:
         notes.append(f"{', '.join(surface.at_bound)} at a bound")
     return Forecast(

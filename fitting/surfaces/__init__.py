@@ -7,17 +7,20 @@ gives all cells to a law of compute. `fitting.allocate` and `fitting.predict` bu
 
 from fitting.surfaces.cells import Cells
 from fitting.surfaces.chinchilla import Chinchilla
-from fitting.surfaces.estimator import FOR_FRACTIONS, FOR_LOSSES, LOG_HUBER, SurfaceEstimator
+from fitting.surfaces.estimator import (
+    FOR_FRACTIONS,
+    FOR_LOSSES,
+    LOG_HUBER,
+    SURFACE_LAWS,
+    SurfaceEstimator,
+    surface_estimator,
+)
 from fitting.surfaces.fit import SurfaceFit, fit_surface
 from fitting.surfaces.frontier import MovedCells, moved_to_frontier
 from fitting.surfaces.law import SurfaceLaw
 from fitting.surfaces.lines import Line, frontier_line, isoflop_line
 from fitting.surfaces.saturating import WEAK_PRIOR, SaturatingSurface
 from fitting.surfaces.surfaces import Optimum, Surfaces
-
-SURFACE_LAWS: dict[str, SurfaceLaw] = {
-    law.name: law for law in (Chinchilla(), SaturatingSurface())
-}
 
 __all__ = [
     "FOR_FRACTIONS",
@@ -39,4 +42,5 @@ __all__ = [
     "frontier_line",
     "isoflop_line",
     "moved_to_frontier",
+    "surface_estimator",
 ]

@@ -11,6 +11,9 @@ from scaling.units import format_count, format_gflops
 if TYPE_CHECKING:
     import pandas as pd
 
+PROPORTIONAL = 1.01
+"""Largest to smallest parameters per GFLOP of models that differ in nothing but size."""
+
 
 def allocate(
     compute: Annotated[
@@ -24,6 +27,7 @@ def allocate(
     metric: options.MetricName = None,
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
     max_compute: options.MaxCompute = None,
+    surface: options.SurfaceLaw = None,
     refits: Annotated[
         int, typer.Option(min=100, help="Bootstrap refits behind each interval.")
     ] = 1000,
@@ -59,6 +63,7 @@ def allocate(
             max_compute=thresholds if max_compute is None else max_compute,
             refits=refits,
             seed=seed,
+            surface=surface,
         )
     except FitError as error:
         raise ScalingError(f"{db}: {error}") from error
@@ -78,15 +83,22 @@ def allocate(
 
 
 def _with_models(entry: dict[str, Any], points: "pd.DataFrame") -> dict[str, Any]:
-    """The entry, with the measured model of nearest size beside each optimum."""
+    """The entry, with the measured model of nearest size and the parameters of each optimum.
+
+    Parameters are None where they are not in proportion to GFLOPs per sample.
+    """
     from math import log
 
     rows = points[points["family"] == entry["family"]]
     sizes = (rows["compute_gflops"] / rows["samples_seen"]).groupby(rows["model"]).median()
+    per_gflop = rows["params"] / (rows["compute_gflops"] / rows["samples_seen"])
+    low, high = per_gflop.min(skipna=False), per_gflop.max()
+    ratio = float((low + high) / 2) if high <= low * PROPORTIONAL else None
     for allocation in entry["allocations"]:
         for optimum in allocation["optima"]:
-            wanted = log(optimum["gflops_per_sample"])
-            distance = {str(name): abs(log(size) - wanted) for name, size in sizes.items()}
+            size = optimum["gflops_per_sample"]
+            optimum["params"] = None if ratio is None else round(ratio * size)
+            distance = {str(name): abs(log(one / size)) for name, one in sizes.items()}
             optimum["nearest_model"] = min(distance, key=distance.__getitem__)
     return entry
 
@@ -103,7 +115,9 @@ def _show(report: dict[str, list[dict[str, Any]]]) -> None:
             console.print(f"  {_heading(allocation)}", highlight=False)
             table = Table(box=None, pad_edge=False, header_style="dim")
             table.add_column("by", no_wrap=True)
-            for name in ("samples", "95 %", "GFLOPs each", "nearest", "slope"):
+            sized = all(optimum["params"] is not None for optimum in allocation["optima"])
+            size = "params" if sized else "GFLOPs each"
+            for name in ("samples", "95 %", size, "nearest", "slope"):
                 is_model = name == "nearest"
                 table.add_column(name, justify="right", no_wrap=not is_model, overflow="fold")
             for optimum in allocation["optima"]:
@@ -135,7 +149,7 @@ def _row(optimum: dict[str, Any]) -> tuple[str, ...]:
         optimum["method"],
         _count(optimum["samples_seen"]),
         f"{_count(optimum['low'])} to {_count(optimum['high'])}",
-        f"{optimum['gflops_per_sample']:.3g}",
+        _count(params) if (params := optimum["params"]) else f"{optimum['gflops_per_sample']:.3g}",
         optimum["nearest_model"],
         f"{optimum['exponent']:.2f}",
     )

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from scaling.cli import allocate, backtest, fit, import_, plan, plot, predict, run
+from scaling.cli import allocate, backtest, fit, import_, plan, plot, predict, run, surface
 from scaling.errors import ScalingError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("plan", short_help="Show what a grid trains and costs.")(plan.plan)
 app.command("run", short_help="Train and measure a grid.")(run.run)
 app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
+app.command("surface", short_help="Fit laws of size and samples.")(surface.surface)
 app.command("predict", short_help="Predict the error of a model.")(predict.predict)
 app.command("allocate", short_help="Divide a compute between size and samples.")(allocate.allocate)
 app.command("backtest", short_help="Check laws and intervals on held-out compute.")(

@@ -20,9 +20,9 @@ def show(report: Mapping[str, Any], console: Console | None = None) -> None:
     level = f"{100 * report['options']['level']:g} %"
     console.print("[bold]Held-out error by extrapolation[/bold]", highlight=False)
     console.print(
-        "Predicted minus measured, in hundredths (percentage points of error). law, run: share of "
-        f"points inside the {level} interval of the law and of one new run, and its median "
-        "half-width.",
+        "Predicted minus measured, in hundredths: percentage points of an error, 0.01 of a loss. "
+        f"law, run: share of points inside the {level} interval of the law and of one new run, "
+        "and its median half-width.",
         style="dim",
     )
     choice = report["choice"]
@@ -158,6 +158,8 @@ def _share(value: float | None) -> str:
 
 
 def _span(values: Sequence[float], how: str) -> str:
+    if not values:
+        return "-"
     low, high = min(values), max(values)
     return f"{low:{how}}" if low == high else f"{low:{how}} to {high:{how}}"
 

@@ -7,8 +7,7 @@ import typer
 
 from scaling.cli import options
 from scaling.contestants import By, as_families, restored
-from scaling.errors import ScalingError, unknown
-from scaling.units import parse_count
+from scaling.errors import ScalingError
 
 if TYPE_CHECKING:
     from fitting import Analysis
@@ -71,9 +70,11 @@ def fit(
 ) -> None:
     """Fit a law to the frontier of each family, check it on held-out compute, and compare.
 
-    Error is 1 - accuracy. Compute is forward GFLOPs per sample x samples seen. Without --study,
-    --dataset, --schedule or --task, everything in the store is fitted, each series by itself.
+    Error is 1 - accuracy, or a loss as it is. Compute is forward GFLOPs per sample x samples
+    seen. Without --study, --dataset, --schedule or --task, everything in the store is fitted,
+    each series by itself.
     """
+    from scaling.cli.fit_targets import targets
     from scaling.points import Selection
 
     contestants = tuple(compare) if compare else None
@@ -100,7 +101,7 @@ def fit(
         interval=interval,
         sensitivity=sensitivity,
         max_compute=max_compute,
-        targets=targets(target or [], families, compute),
+        targets=targets(target or [], db, selection),
         refits=refits,
         seed=seed,
         calibrate=calibrate,
@@ -157,44 +158,6 @@ def analyse(
         )
     except FitError as error:
         raise ScalingError(str(error)) from error
-
-
-def targets(
-    written: list[str], families: tuple[str, ...] | None, compute: Compute
-) -> tuple[float, ...]:
-    """Computes in GFLOPs; MODEL@SAMPLES becomes what that costs in each of `families`."""
-    found: set[float] = set()
-    for word in written:
-        model, at, samples = word.partition("@")
-        try:
-            if at:
-                count = parse_count(samples)
-                found |= {gflops * count for gflops in _gflops(model, families, compute)}
-            else:
-                found.add(_number(word))
-        except ValueError as error:
-            raise ScalingError(f"--target {word}: {error}") from error
-    return tuple(sorted(found))
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        raise ValueError(
-            "write GFLOPs such as 2.6e12, or MODEL@SAMPLES such as ViT-L-14@12.8B"
-        ) from None
-
-
-def _gflops(model: str, families: tuple[str, ...] | None, compute: Compute) -> list[float]:
-    """GFLOPs per sample of `model` in each of the families (default: all) that have it."""
-    from scaling.families import FAMILIES
-
-    asked = [FAMILIES.get(name) for name in families or FAMILIES.names() if name in FAMILIES]
-    having = [family for family in asked if model in family.models]
-    if not having:
-        raise ValueError(unknown("model", model, {name for its in asked for name in its.models}))
-    return [float(getattr(family.profile(model), f"{compute}_gflops")) for family in having]
 
 
 def _write_tables(report: Any, csv: Path | None, latex: Path | None) -> None:

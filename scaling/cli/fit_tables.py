@@ -13,6 +13,7 @@ from scaling.cli.fit_summary import (
     show_slopes,
     show_summary,
 )
+from scaling.evals import error_word
 from scaling.units import format_gflops
 
 Record = Mapping[str, Any]
@@ -25,15 +26,16 @@ def show(report: Mapping[str, Sequence[Record]], console: Console | None = None)
     for series, fits in _by_series(report["fits"]).items():
         console.print(f"[bold]{_title(series)}[/bold]", highlight=False)
         laws = ", ".join(dict.fromkeys(fit["law"] for fit in fits))
+        quantity = error_word(series[-1])
         console.print(
-            f"  error(C) = A (C+B)^-alpha + E ({laws}), C in forward GFLOPs", style="dim"
+            f"  {quantity}(C) = A (C+B)^-alpha + E ({laws}), C in forward GFLOPs", style="dim"
         )
         console.print(Padding(_laws(fits), (0, 0, 0, 2)))
         for fit in fits:
             if fit["status"] != "converged":
                 bounds = ", ".join(fit["at_bound"])
                 console.print(f"  {fit['family']}: {fit['status']} {bounds}", highlight=False)
-        console.print(Padding(_predictions(fits), (1, 0, 0, 2)))
+        console.print(Padding(_predictions(fits, quantity), (1, 0, 0, 2)))
         for line in _calibrations(fits):
             console.print(Padding(line, (0, 0, 0, 2)), style="dim", highlight=False)
         for comparison in _by_series(report["comparisons"]).get(series, []):
@@ -93,9 +95,9 @@ def _parameters(parameters: Mapping[str, float | None]) -> list[str]:
     return ["-" if v is None else f"{v:{styles[name]}}" for name, v in values.items()]
 
 
-def _predictions(fits: Sequence[Record]) -> Table:
+def _predictions(fits: Sequence[Record], quantity: str) -> Table:
     computes = [prediction["compute_gflops"] for prediction in fits[0]["predictions"]]
-    table = _table("predicted error [95 %]", *(f"at {format_gflops(c)}" for c in computes))
+    table = _table(f"predicted {quantity} [95 %]", *(f"at {format_gflops(c)}" for c in computes))
     for fit in fits:
         table.add_row(fit["family"], *(_with_interval(p, "error") for p in fit["predictions"]))
         table.add_row("  a new run", *(_of_a_new_run(p) for p in fit["predictions"]))

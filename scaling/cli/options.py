@@ -44,4 +44,12 @@ Calibrate = Annotated[
         "study, whatever else was selected; of the law, never.",
     ),
 ]
+SurfaceLaw = Annotated[
+    Literal["chinchilla", "saturating"] | None,
+    typer.Option(
+        "--surface",
+        help="The law of model size and samples seen (default: chinchilla for losses, saturating "
+        "for fractions).",
+    ),
+]
 RESULTS = Path("results.db")

@@ -6,6 +6,7 @@ import typer
 
 from scaling.cli import options
 from scaling.errors import ScalingError, unknown
+from scaling.evals import error_word
 from scaling.units import format_count, format_gflops, parse_count
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def predict(
     task: options.TaskName = None,
     metric: options.MetricName = None,
     max_compute: options.MaxCompute = None,
+    surface: options.SurfaceLaw = None,
     refits: Annotated[
         int, typer.Option(min=100, help="Bootstrap refits behind each interval.")
     ] = 1000,
@@ -61,7 +63,7 @@ def predict(
     how = Options(max_compute=limit, refits=refits, seed=seed, calibrate=calibrate)
     wide = load_points(db, selection.whole_study)[0] if calibrate else points
     try:
-        found = predict_all(points, target, how, calibrate_on=wide)
+        found = predict_all(points, target, how, calibrate_on=wide, surface=surface)
     except FitError as error:
         raise ScalingError(f"{db}: {error}") from error
     report = [{"model": model, **one.to_json()} for one in found]
@@ -124,7 +126,7 @@ def _show(report: list[dict[str, Any]]) -> None:
         title = f"{entry['task']} {entry['metric']} · {where} · study {entry['study']}"
         console.print(f"\n[bold]{title}[/bold]", highlight=False)
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("by", "error", "95 % of new trials"):
+        for name in ("by", error_word(entry["metric"]), "95 % of new trials"):
             table.add_column(name, no_wrap=True)
         for forecast in entry["forecasts"]:
             interval = f"{forecast['low']:.4f} to {forecast['high']:.4f}"
@@ -149,7 +151,7 @@ def _remarks(entry: dict[str, Any]) -> list[str]:
     if entry["off_frontier"] is not None:
         lines.append(
             f"the best model size for this compute would have {entry['off_frontier']:.4f} less "
-            "error, by the law of size and samples"
+            f"{error_word(entry['metric'])}, by the law of size and samples"
         )
     if entry["measured"] is not None:
         lines.append(f"measured: {entry['measured']:.4f}")

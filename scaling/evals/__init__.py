@@ -33,6 +33,11 @@ def is_loss(metric: str) -> bool:
     return bool(LOSS_NAMES.search(metric.lower()))
 
 
+def error_word(metric: str) -> str:
+    """What to call the error of `metric` on a terminal: a loss goes by its own name."""
+    return metric if is_loss(metric) else "error"
+
+
 class Task(Protocol):
     """Something measured at a checkpoint, zero-shot."""
 

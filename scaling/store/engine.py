@@ -42,7 +42,7 @@ def open_for_writing(path: Path) -> Engine:
 
 def open_for_reading(path: Path) -> Engine:
     """A read-only engine on the store at `path`; raises `StoreError` if there is none."""
-    remedy = "`scaling run GRID` and `scaling import FOLDER` make one"
+    remedy = "`scaling run GRID` and `scaling import PATH` make one"
     check_place(path)
     if not path.exists():
         raise StoreError(f"there is no store at {path}; {remedy}")

@@ -216,7 +216,7 @@ def _explain_nothing(connection: Connection, filters: Filters) -> None:
     """Raise `StoreError` if a filter names what no point has, or if there is no point at all."""
     if not connection.scalar(select(func.count(MeasurementRow.id))):
         raise StoreError(
-            "the store holds no measurements yet; `scaling run GRID` and `scaling import FOLDER` "
+            "the store holds no measurements yet; `scaling run GRID` and `scaling import PATH` "
             "record some"
         )
     for name, value in filters.items():

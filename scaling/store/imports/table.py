@@ -8,11 +8,10 @@ from typing import Any
 from scaling.evals import is_loss
 from scaling.store.imports.column_map import ColumnMap
 from scaling.store.imports.columns import Columns, resolve
-from scaling.store.imports.csv_files import data_error, fraction, name, not_negative, shown
+from scaling.store.imports.csv_files import data_error, fraction, not_negative, shown
 from scaling.store.imports.fields import COSTS, FIELDS, FROM_PARAMS, gflops_from_params
 from scaling.store.imports.files import read_texts
 from scaling.store.imports.records import Imported, Measured, once
-from scaling.units import format_count, parse_count
 
 MODEL_OF_ALL = "unnamed"
 """The model of a table that names none and has no parameters either."""
@@ -142,8 +141,10 @@ def _run(fields: Mapping[str, Any], cost: str | None) -> dict[str, Any]:
 
 
 def model_name(params: int | None) -> str:
-    """A name for a model of so many parameters, different for different ones: 70M, 44123456."""
+    """A name for a model of so many parameters, different for different ones: 70M, 1.6715B."""
     if params is None:
         return MODEL_OF_ALL
-    short = format_count(params)
-    return name(short if parse_count(short) == params else str(params))
+    for suffix, factor in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if params >= factor and params % (factor // 1000) == 0:
+            return f"{params / factor:.12g}{suffix}"
+    return str(params)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scaling.cli.fit import targets
+from scaling.cli.fit_targets import targets
 from scaling.errors import ScalingError
+from scaling.points import Selection
 
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "published"
 SERIES = (
@@ -172,16 +173,18 @@ def test_tables_are_written_beside_the_answer(folder: Path, tmp_path: Path) -> N
     assert r"\toprule" in latex.read_text()
 
 
-def test_a_model_as_target_costs_what_each_family_makes_of_it() -> None:
-    assert targets(["ViT-L-14@1B", "1e12"], ("clip", "mammut"), "published") == pytest.approx(
-        (168.61e9, 202.56e9, 1e12), rel=1e-4
-    )
+def test_a_model_as_target_costs_what_each_family_makes_of_it(folder: Path) -> None:
+    selection = Selection(families=("clip", "mammut"))
+
+    found = targets(["ViT-L-14@1B", "1e12"], folder / "results.db", selection)
+
+    assert found == pytest.approx((168.61e9, 202.56e9, 1e12), rel=1e-4)
 
 
 @pytest.mark.parametrize("wrong", ["much", "ViT-L-99@1B", "ViT-L-14@soon"])
-def test_a_target_that_is_none_is_named(wrong: str) -> None:
+def test_a_target_that_is_none_is_named(folder: Path, wrong: str) -> None:
     with pytest.raises(ScalingError, match=f"--target {wrong}"):
-        targets([wrong], ("clip",), "published")
+        targets([wrong], folder / "results.db", Selection(families=("clip",)))
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,9 @@ def test_files_that_hold_no_table_are_refused(
 
 def test_models_of_different_parameters_have_different_names() -> None:
     assert model_name(70_000_000) == "70M"
-    assert model_name(44_123_456) == "44123456"
+    assert model_name(1_671_000_000) == "1.671B"
+    assert model_name(1_671_500_000) == "1671.5M"
+    assert model_name(44_123_456) == "44123.456K"
 
 
 def test_paths_in_no_known_format_are_refused(store: Store, tmp_path: Path) -> None:
