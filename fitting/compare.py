@@ -109,21 +109,22 @@ def compare(a: SeriesFit, b: SeriesFit, targets: tuple[float, ...]) -> Compariso
 def find_crossing(a: SeriesFit, b: SeriesFit) -> Crossing | None:
     """The crossing of the two laws that decides, if there is one.
 
-    Laws with four parameters can cross more than once. Crossings are looked for from the smallest
-    compute that both fits hold to `FAR` times the largest; those at which b overtakes a (towards
-    more compute) are taken if there are any, else those at which a overtakes b. Of these it is the
-    one of largest compute inside the range that both fits hold, else the first beyond it.
+    Laws can cross more than once. Crossings are looked for from the smallest compute that both
+    fits hold to `FAR` times the largest. It is the one of largest compute inside the range that
+    both fits hold, else the first beyond it, whoever overtakes whom: naming a before b says
+    nothing of who should be ahead.
     """
     start, stop = _common_range(a, b)
     end = FAR * max(a.largest_fitted, b.largest_fitted)
     grid = np.geomspace(start, end, RESOLUTION)
     difference = (a.fit.predict(grid) - b.fit.predict(grid))[None]
-    at, sign = _choose(grid, difference, stop, sign=1.0), 1.0
-    if not np.isfinite(at[0]):
-        at, sign = _choose(grid, difference, stop, sign=-1.0), -1.0
-    if not np.isfinite(at[0]):
+    found = [(float(_choose(grid, difference, stop, sign=sign)[0]), sign) for sign in (1.0, -1.0)]
+    crossings = [(at, sign) for at, sign in found if np.isfinite(at)]
+    if not crossings:
         return None
-    exact = _bisect(a, b, grid, float(at[0]))
+    inside = [one for one in crossings if one[0] <= stop]
+    at, sign = max(inside) if inside else min(crossings)
+    exact = _bisect(a, b, grid, at)
     refits = np.array([np.inf])
     low: float | None = None
     high: float | None = None

@@ -121,7 +121,8 @@ class SeriesFit:
     def interval(self, gflops: Floats) -> tuple[Floats, Floats]:
         """Confidence interval of the law at the level of the analysis, low and high end (t,).
 
-        By `interval_method`, within what the metric allows.
+        By `interval_method`, within what the metric allows. A law that predicts more than that, as
+        a power law does at small compute, is where its interval ends.
         """
         if self.interval_method == "profile":
             low, high = profile_interval(self.fit, gflops, self.level)
@@ -132,7 +133,7 @@ class SeriesFit:
             low, high = np.minimum(low, predicted), np.maximum(high, predicted)
         else:
             low, high = self.fit.interval(gflops, self.level)
-        return low, self._allowed(high)
+        return low, self._allowed(high, self.fit.predict(gflops))
 
     def new_run_interval(self, gflops: Floats) -> tuple[Floats, Floats]:
         """Prediction interval of one new point of the frontier, not calibrated, (t,) and (t,)."""
@@ -141,12 +142,12 @@ class SeriesFit:
         quantile = student_t(self.level, self.fit.degrees_of_freedom)
         scatter = quantile * self.fit.scatter(gflops)
         below, above = (np.hypot(end - predicted, scatter) for end in (low, high))
-        return np.maximum(predicted - below, 0.0), self._allowed(predicted + above)
+        return np.maximum(predicted - below, 0.0), self._allowed(predicted + above, predicted)
 
-    def _allowed(self, high: Floats) -> Floats:
+    def _allowed(self, high: Floats, predicted: Floats) -> Floats:
         if not self.series.setting.is_fraction:
             return high
-        return np.where(np.isfinite(high), np.minimum(high, 1.0), high)
+        return np.where(np.isfinite(high), np.minimum(high, np.maximum(predicted, 1.0)), high)
 
     def predict(self, targets: tuple[float, ...]) -> tuple[Prediction, ...]:
         """Predicted error at each target compute (GFLOPs)."""

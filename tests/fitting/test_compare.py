@@ -71,6 +71,19 @@ def test_swapping_the_contestants_mirrors_everything(crossing_grids: pd.DataFram
         assert one.probability_b_better == pytest.approx(1 - other.probability_b_better)
 
 
+@pytest.mark.parametrize("order", [("early", "sprinter"), ("sprinter", "early")])
+def test_of_two_crossings_the_later_one_counts_whoever_is_named_first(simulate, order) -> None:
+    """The sprinter is ahead from 1.2e9 to 5.6e11 GFLOPs; cells reach 7.7e11."""
+    sprinter = simulate("sprinter", law=(2057.6, 19.6, 0.40, 0.18), noise=0.0, sizes=12)
+    grids = pd.concat([simulate("early", law=EARLY, noise=0.0, sizes=12), sprinter])
+
+    crossing = compared(grids, *order, law="saturating").crossing
+
+    assert crossing is not None
+    assert crossing.overtaker == "early"
+    assert crossing.gflops == pytest.approx(5.6e11, rel=0.25)
+
+
 def test_positive_difference_means_that_b_is_better(crossing_grids: pd.DataFrame) -> None:
     small, large = compared(crossing_grids, "early", "late", targets=(1e9, 1e12)).better_at
 
