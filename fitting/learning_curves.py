@@ -67,7 +67,5 @@ def figure_learning_curves(points: pd.DataFrame) -> Figure:
             low, high = errors.min() * 0.8, errors.max() * 1.1
             row[0].set_ylim(low, high)
             label_errors(row[0], low, high)
-            row[0].set_ylabel(
-                f"Error (1 - {setting.metric})" if setting.is_fraction else setting.metric
-            )
+            row[0].set_ylabel(setting.error_label)
     return figure

@@ -181,7 +181,7 @@ def dress(ax: Axes, setting: Setting, fits: Sequence[SeriesFit], end: float = 0.
     ax.set_ylim(lowest * 0.7, highest * 1.12)
     label_errors(ax, lowest * 0.7, highest * 1.12)
     ax.set_xlabel("Compute (forward GFLOPs)")
-    ax.set_ylabel(f"Error (1 - {setting.metric})" if setting.is_fraction else setting.metric)
+    ax.set_ylabel(setting.error_label)
     ax.set_title(f"{setting.task}, {setting.dataset}, {setting.schedule}", loc="left")
 
 

@@ -68,6 +68,12 @@ class Setting(NamedTuple):
         """Whether an error lies in [0, 1]."""
         return not LOSS_NAMES.search(self.metric.lower())
 
+    @property
+    def error_label(self) -> str:
+        """What the error is: 1 - accuracy, or the metric itself if it is a loss or an error."""
+        is_own = not self.is_fraction or "error" in self.metric.lower()
+        return self.metric if is_own else f"Error (1 - {self.metric})"
+
 
 @dataclass(frozen=True, eq=False)
 class Series:

@@ -113,6 +113,11 @@ def _missing(found: set[str], costs: Sequence[str]) -> list[str]:
         for field in REQUIRED
         if field not in found
     ]
+    if not {"model", "params"} & found:
+        problems.append(
+            "nothing gives model (a size of the family): --map model=COLUMN, or params=COLUMN, "
+            "which then names it"
+        )
     if len(costs) > 1:
         problems.append(
             f"{' and '.join(costs)} all give compute; map the one to be used: "

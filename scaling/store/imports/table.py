@@ -13,9 +13,6 @@ from scaling.store.imports.fields import COSTS, FIELDS, FROM_PARAMS, gflops_from
 from scaling.store.imports.files import read_texts
 from scaling.store.imports.records import Imported, Measured, once
 
-MODEL_OF_ALL = "unnamed"
-"""The model of a table that names none and has no parameters either."""
-
 
 def recognises(path: Path) -> bool:
     """Whether `path` is a file."""
@@ -121,13 +118,14 @@ def value_of(metric: str, text: str) -> float:
 def _run(fields: Mapping[str, Any], cost: str | None) -> dict[str, Any]:
     """What a row says of its training run, as `Measured` has it."""
     params, samples = fields.get("params"), fields["samples_seen"]
+    model = fields.get("model") or model_name(fields["params"])
     if cost:
         gflops = COSTS[cost][1](fields[cost], samples)
     else:
         gflops = gflops_from_params(fields["params"])
     return {
         "family": fields["family"],
-        "model": fields.get("model") or model_name(params),
+        "model": model,
         "dataset": fields["dataset"],
         "schedule": fields["schedule"],
         "task": fields["task"],
@@ -140,10 +138,8 @@ def _run(fields: Mapping[str, Any], cost: str | None) -> dict[str, Any]:
     }
 
 
-def model_name(params: int | None) -> str:
+def model_name(params: int) -> str:
     """A name for a model of so many parameters, different for different ones: 70M, 1.6715B."""
-    if params is None:
-        return MODEL_OF_ALL
     for suffix, factor in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
         if params >= factor and params % (factor // 1000) == 0:
             return f"{params / factor:.12g}{suffix}"

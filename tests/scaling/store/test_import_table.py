@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from scaling.errors import DataError, StoreError
+from scaling.points import Selection, load_points
 from scaling.store import Store
 from scaling.store.imports import ColumnMap, ImportSummary, read, record
 from scaling.store.imports.column_map import parse_pairs
@@ -220,7 +221,16 @@ def test_everything_that_a_mapping_lacks_is_said_at_once(store: Store, file: Fil
     with pytest.raises(DataError) as refusal:
         bring_in(store, file(), ColumnMap())
 
-    for name in ("family", "dataset", "schedule", "task", "metric", "value", "samples_seen"):
+    for name in (
+        "family",
+        "dataset",
+        "schedule",
+        "task",
+        "metric",
+        "value",
+        "samples_seen",
+        "model",
+    ):
         assert f"nothing gives {name}" in str(refusal.value)
     assert "nothing gives compute" in str(refusal.value)
 
@@ -258,3 +268,22 @@ def test_paths_in_no_known_format_are_refused(store: Store, tmp_path: Path) -> N
         read(tmp_path)
     with pytest.raises(DataError, match="unknown format 'tabel'; did you mean 'table'"):
         read(tmp_path, "tabel")
+
+
+def test_an_error_rate_is_its_own_error(store: Store, file: File) -> None:
+    column_map = MAP.updated(ColumnMap(constants={"metric": "word_error_rate"}))
+    bring_in(store, file("gpt,70M,1B,0.25"), column_map)
+
+    points, _ = load_points(store.path, Selection(study="lm"))
+
+    assert points["error"].tolist() == [0.25]
+
+
+def test_the_main_metric_of_one_study_hides_no_other_study(store: Store, file: File) -> None:
+    bring_in(store, file())
+    accuracies = MAP.updated(ColumnMap(constants={"metric": "acc1"}))
+    bring_in(store, file("gpt,70M,1B,0.25", name="other.csv"), accuracies)
+
+    points, _ = load_points(store.path, Selection())
+
+    assert set(points["study"]) == {"lm", "other"}
