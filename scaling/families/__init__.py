@@ -7,7 +7,7 @@ and profiles are made without it. Modules whose names begin with '_' are shared 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from scaling.registry import Registry
 
@@ -35,8 +35,34 @@ class Profile:
     full_gflops: float
 
 
+class World(NamedTuple):
+    """The processes that train one trial together."""
+
+    rank: int = 0
+    """This one."""
+    size: int = 1
+
+
+class Outputs(NamedTuple):
+    """What a network makes of a micro-batch of B pairs: all that losses need of it."""
+
+    features: "Mapping[str, Tensor]"
+    """`image_features` and `text_features` (B, D), of unit L2 norm. Losses compare them with those
+    of the whole global batch; empty for a family without such a loss."""
+    scalars: "Mapping[str, Tensor]"
+    """Learned numbers () in those losses: `logit_scale`, exponentiated, and `logit_bias`."""
+    sums: "Mapping[str, Tensor]"
+    """Loss terms that are means over tokens: the sum () over this micro-batch in fp32, by name.
+    The mean is taken over the global batch, so that no rank or micro-batch weighs more."""
+
+
 class Family(Protocol):
-    """A training procedure: how its networks are built and what loss they minimise."""
+    """A training procedure: how its networks are built and what loss they minimise.
+
+    The loss of a step is the sum of `weights` times the terms of `batch_losses` and of
+    `Outputs.sums` over `counts`. It is that of the global batch whatever the number of processes
+    and micro-batches.
+    """
 
     @property
     def models(self) -> Mapping[str, "ModelConfig"]:
@@ -51,14 +77,26 @@ class Family(Protocol):
         """A network with fresh weights drawn from torch's global random state.
 
         It has `encode_image(images_BCHW) -> (B, D)` and `encode_text(tokens_BT) -> (B, D)`, both
-        of unit L2 norm, and takes part in `losses`.
+        of unit L2 norm. Calling it with both gives `Outputs`; with `captions=False` as well, those
+        without `sums` and what they cost.
         """
         ...
 
-    def losses(
-        self, network: "nn.Module", images: "Tensor", tokens: "Tensor", recipe: "Recipe"
-    ) -> Mapping[str, "Tensor"]:
-        """Loss terms of a batch by name, already weighted: their sum is what is minimised."""
+    def batch_losses(
+        self, features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: World
+    ) -> "Mapping[str, Tensor]":
+        """Loss terms () made of this process's features and, gathered, all others' (`Outputs`).
+
+        The mean over processes of their gradients is the gradient of the global batch.
+        """
+        ...
+
+    def counts(self, tokens: "Tensor") -> "Mapping[str, Tensor]":
+        """Of how many terms each of `Outputs.sums` is the sum, () each, for tokens (B, T)."""
+        ...
+
+    def weights(self, recipe: "Recipe") -> Mapping[str, float]:
+        """What each loss term is multiplied by, by name."""
         ...
 
 

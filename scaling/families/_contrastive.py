@@ -7,20 +7,35 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from scaling.families import World
 
-def contrastive_loss(outputs: "Mapping[str, Tensor]") -> "Tensor":
+
+def contrastive_loss(
+    features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: "World"
+) -> "Tensor":
     """open_clip's `ClipLoss`, with logits in fp32 whatever the precision of the towers.
 
-    Takes `image_features` and `text_features` (B, D), both of unit norm, and `logit_scale`,
-    exponentiated. Under bf16 autocast open_clip itself leaves the logits in bf16; at a scale of
-    100 their gradient is then off by about 1 %.
+    Takes `image_features` and `text_features` (B, D) of this process, both of unit norm, and
+    `logit_scale`, exponentiated. Every process compares its own rows with all, gathered with their
+    gradients: without these, as by open_clip's default, gradients shrink with the number of
+    processes, and with them the weight beside another loss. Under bf16 autocast open_clip itself
+    leaves the logits in bf16; at a scale of 100 their gradient is then off by about 1 %.
     """
     import torch
     from open_clip.loss import ClipLoss
 
-    scale = outputs["logit_scale"]
+    image, text = (upcast(features[name]) for name in ("image_features", "text_features"))
+    scale = scalars["logit_scale"]
+    measure = ClipLoss(
+        local_loss=True, gather_with_grad=True, rank=world.rank, world_size=world.size
+    )
     with torch.autocast(scale.device.type, enabled=False):
-        loss: Tensor = ClipLoss()(
-            outputs["image_features"].float(), outputs["text_features"].float(), scale.float()
-        )
+        loss: Tensor = measure(image, text, upcast(scale))
     return loss
+
+
+def upcast(tensor: "Tensor") -> "Tensor":
+    """At least fp32; double precision stays."""
+    import torch
+
+    return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from scaling.families import FAMILIES
 from scaling.train.checkpoints import State
 from scaling.train.failures import Diverged
+from scaling.train.gradients import Batch, Gradients
 from scaling.train.random_state import RandomState
 from scaling.trial import Recipe, Trial
 
@@ -35,6 +36,7 @@ class Session:
             # Drawn on the CPU, so that a seed means the same weights on every device.
             self.network = self.family.build(trial.model).to(device)
         self.optimizer = adamw(self.network, trial.recipe)
+        self.gradients = Gradients(self.family, trial.recipe, precision=self._precision)
         self.samples_seen = 0
         self.loss = torch.full((), math.nan, device=device)
         self._bad_steps = torch.zeros((), dtype=torch.int64, device=device)
@@ -51,16 +53,13 @@ class Session:
             group["lr"] = self.trial.learning_rate(self.samples_seen)
         self.optimizer.zero_grad()
         with self.random.active():
-            with self._precision(recipe):
-                losses = self.family.losses(self.network, images, tokens, recipe)
-                loss = torch.stack([term.float() for term in losses.values()]).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            terms = self.gradients.backward(self.network, Batch(images, tokens))
         parameters = [p for p in self.network.parameters() if p.grad is not None]
         norm = nn.utils.clip_grad_norm_(
             parameters, math.inf if recipe.grad_clip is None else recipe.grad_clip
         )
         self.samples_seen += recipe.batch_size
-        self.loss = loss.detach()
+        self.loss = torch.stack([term.float() for term in terms.values()]).sum()
         self._update(finite=torch.isfinite(self.loss) & torch.isfinite(norm))
 
     def check(self) -> None:
@@ -115,9 +114,9 @@ class Session:
             with torch.no_grad():
                 logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
 
-    def _precision(self, recipe: Recipe) -> ExitStack:
+    def _precision(self) -> ExitStack:
         stack = ExitStack()
-        if recipe.precision == "bf16":
+        if self.trial.recipe.precision == "bf16":
             stack.enter_context(torch.autocast(self.device.type, dtype=torch.bfloat16))
             if self.device.type == "cpu":
                 # 1.7 times faster in bf16 than torch's fused attention for the CPU.

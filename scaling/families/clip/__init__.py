@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from scaling.families import Profile
+from scaling.families import Profile, World
 from scaling.families._flops import clip_profile
 from scaling.families._towers import CLIP, ModelConfig
 
@@ -28,13 +28,21 @@ class ClipFamily:
 
         return Clip(self.models[model])
 
-    def losses(
-        self, network: "nn.Module", images: "Tensor", tokens: "Tensor", recipe: "Recipe"
+    def batch_losses(
+        self, features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: World
     ) -> "Mapping[str, Tensor]":
-        """The contrastive loss. See `Family.losses`."""
+        """The contrastive loss. See `Family.batch_losses`."""
         from scaling.families._contrastive import contrastive_loss
 
-        return {"contrastive": contrastive_loss(network(images, tokens))}
+        return {"contrastive": contrastive_loss(features, scalars, world)}
+
+    def counts(self, tokens: "Tensor") -> "Mapping[str, Tensor]":
+        """See `Family.counts`."""
+        return {}
+
+    def weights(self, recipe: "Recipe") -> Mapping[str, float]:
+        """See `Family.weights`."""
+        return {"contrastive": 1.0}
 
 
 FAMILY = ClipFamily()

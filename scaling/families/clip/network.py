@@ -6,6 +6,7 @@ import torch
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor
 
+from scaling.families import Outputs
 from scaling.families._towers import ModelConfig
 
 
@@ -41,10 +42,10 @@ class Clip(CLIP):  # type: ignore[misc]  # open_clip is not typed
         features: Tensor = super().encode_text(text, normalize=normalize)
         return features
 
-    def forward(self, image: Tensor, text: Tensor) -> dict[str, Tensor]:
-        """Features of unit norm, and the exponentiated logit scale."""
-        return {
+    def forward(self, image: Tensor, text: Tensor, captions: bool = True) -> Outputs:
+        """See `scaling.families.Outputs`; there are no captions to skip."""
+        features = {
             "image_features": self.encode_image(image),
             "text_features": self.encode_text(text),
-            "logit_scale": torch.exp(self.logit_scale),
         }
+        return Outputs(features, {"logit_scale": torch.exp(self.logit_scale)}, {})

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from scaling.families import Profile
+from scaling.families import Profile, World
 from scaling.families._flops import mammut_profile
+from scaling.families._tokenizers import PAD_ID
 from scaling.families._towers import MAMMUT, ModelConfig
 
 if TYPE_CHECKING:
@@ -28,19 +29,21 @@ class MammutFamily:
 
         return Mammut(self.models[model])
 
-    def losses(
-        self, network: "nn.Module", images: "Tensor", tokens: "Tensor", recipe: "Recipe"
+    def batch_losses(
+        self, features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: World
     ) -> "Mapping[str, Tensor]":
-        """The contrastive loss and the weighted captioning loss. See `Family.losses`."""
+        """The contrastive loss. See `Family.batch_losses`."""
         from scaling.families._contrastive import contrastive_loss
-        from scaling.families.mammut.network import caption_loss
 
-        outputs = network(images, tokens)
-        caption = caption_loss(outputs["caption_logits"], tokens[:, 1:])
-        return {
-            "contrastive": contrastive_loss(outputs),
-            "caption": recipe.caption_loss_weight * caption,
-        }
+        return {"contrastive": contrastive_loss(features, scalars, world)}
+
+    def counts(self, tokens: "Tensor") -> "Mapping[str, Tensor]":
+        """Caption tokens that are not padding. See `Family.counts`."""
+        return {"caption": (tokens[:, 1:] != PAD_ID).sum()}
+
+    def weights(self, recipe: "Recipe") -> Mapping[str, float]:
+        """See `Family.weights`."""
+        return {"contrastive": 1.0, "caption": recipe.caption_loss_weight}
 
 
 FAMILY = MammutFamily()

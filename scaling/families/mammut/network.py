@@ -13,6 +13,8 @@ from open_clip.transformer import LayerNorm, ResidualAttentionBlock, VisionTrans
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scaling.families import Outputs
+from scaling.families._contrastive import upcast
 from scaling.families._tokenizers import PAD_ID
 from scaling.families._towers import ModelConfig
 
@@ -52,23 +54,35 @@ class Mammut(nn.Module):
         """
         return functional.normalize(self.text(tokens).mean(dim=1), dim=-1)
 
-    def forward(self, images: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-        """Features of unit norm, the exponentiated logit scale, and caption logits (B, T-1, V)."""
+    def forward(self, images: Tensor, tokens: Tensor, captions: bool = True) -> Outputs:
+        """See `scaling.families.Outputs`."""
         pooled, image_tokens_BPv = self.visual(images)
-        return {
+        features = {
             "image_features": functional.normalize(pooled, dim=-1),
             "text_features": self.encode_text(tokens),
-            "logit_scale": self.logit_scale.exp(),
-            "caption_logits": self.text.caption_logits(
-                tokens[:, :-1], image_tokens_BPv @ self.map_viz2txt_kv
-            ),
         }
+        sums = {}
+        if captions:
+            logits_BTV = self._caption_logits(image_tokens_BPv, tokens)
+            sums["caption"] = caption_loss(logits_BTV, tokens[:, 1:])
+        return Outputs(features, {"logit_scale": self.logit_scale.exp()}, sums)
+
+    def caption_logits(self, images: Tensor, tokens: Tensor) -> Tensor:
+        """Logits (B, T - 1, V) of the second token and those after it, given those before."""
+        return self._caption_logits(self.visual(images)[1], tokens)
+
+    def _caption_logits(self, image_tokens_BPv: Tensor, tokens_BT: Tensor) -> Tensor:
+        image_tokens_BPW = image_tokens_BPv @ self.map_viz2txt_kv
+        return self.text.caption_logits(tokens_BT[:, :-1], image_tokens_BPW)
 
 
 def caption_loss(logits_BTV: Tensor, targets_BT: Tensor) -> Tensor:
-    """Mean cross-entropy over the tokens that are not padding, in fp32."""
+    """Cross-entropy in fp32, summed over the tokens that are not padding."""
     return functional.cross_entropy(
-        logits_BTV.flatten(0, 1).float(), targets_BT.flatten(), ignore_index=PAD_ID
+        upcast(logits_BTV.flatten(0, 1)),
+        targets_BT.flatten(),
+        ignore_index=PAD_ID,
+        reduction="sum",
     )
 
 

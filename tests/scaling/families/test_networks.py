@@ -7,9 +7,10 @@ import torch
 from open_clip.loss import ClipLoss
 
 from scaling.datasets import DATASETS
-from scaling.families import FAMILIES, Family
+from scaling.families import FAMILIES, Family, World
 from scaling.families._images import MEAN, STD, to_inputs
 from scaling.families._tokenizers import tokenize
+from scaling.train.gradients import Batch, Gradients
 from scaling.trial import Recipe
 
 CPU = torch.device("cpu")
@@ -43,8 +44,8 @@ def test_forward_and_the_encoders_agree(family: Family) -> None:
 
     outputs = network(images, tokens)
 
-    torch.testing.assert_close(outputs["image_features"], network.encode_image(images))
-    torch.testing.assert_close(outputs["text_features"], network.encode_text(tokens))
+    torch.testing.assert_close(outputs.features["image_features"], network.encode_image(images))
+    torch.testing.assert_close(outputs.features["text_features"], network.encode_text(tokens))
 
 
 def test_same_seed_gives_the_same_weights(family: Family) -> None:
@@ -65,7 +66,7 @@ def test_every_weight_gets_a_gradient(family: Family) -> None:
     if hasattr(network, "text"):  # through a head of zeros nothing flows back
         torch.nn.init.normal_(network.text.text_projection)
 
-    sum(family.losses(network, images, tokens, RECIPE).values()).backward()
+    Gradients(family, RECIPE).backward(network, Batch(images, tokens))
 
     assert [name for name, p in network.named_parameters() if p.grad is None] == []
     assert [name for name, p in network.named_parameters() if not p.grad.isfinite().all()] == []
@@ -75,12 +76,10 @@ def test_contrastive_loss_is_that_of_open_clip(family: Family) -> None:
     network = family.build("tiny-b")
     images, tokens = batch_of(family, "tiny-b")
 
-    ours = family.losses(network, images, tokens, RECIPE)["contrastive"]
+    features, scalars, _ = network(images, tokens)
+    ours = family.batch_losses(features, scalars, World())["contrastive"]
 
-    outputs = network(images, tokens)
-    theirs = ClipLoss()(
-        outputs["image_features"], outputs["text_features"], network.logit_scale.exp()
-    )
+    theirs = ClipLoss()(*features.values(), network.logit_scale.exp())
     assert ours.item() == theirs.item()
 
 
@@ -90,14 +89,11 @@ def test_contrastive_logits_stay_in_fp32_under_bf16(family: Family) -> None:
     images, tokens = batch_of(family, "tiny-b")
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = family.losses(network, images, tokens, RECIPE)["contrastive"]
-        outputs = network(images, tokens)
+        features, scalars, _ = network(images, tokens)
+        loss = family.batch_losses(features, scalars, World())["contrastive"]
 
-    exact = ClipLoss()(
-        outputs["image_features"].float(),
-        outputs["text_features"].float(),
-        outputs["logit_scale"].float(),
-    )
+    image, text = (one.float() for one in features.values())
+    exact = ClipLoss()(image, text, scalars["logit_scale"].float())
     assert loss.dtype == torch.float32
     assert loss.item() == exact.item()
 

@@ -52,8 +52,8 @@ def test_steps_are_those_of_open_clips_training_loop() -> None:
         for group in reference.param_groups:
             group["lr"] = 4e-3 * min(1.0, (step + 1) * 32 / 128)
         reference.zero_grad()
-        out = network(images, tokens)
-        loss = ClipLoss()(out["image_features"], out["text_features"], out["logit_scale"])
+        features, scalars, _ = network(images, tokens)
+        loss = ClipLoss()(*features.values(), scalars["logit_scale"])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         reference.step()
@@ -145,14 +145,14 @@ def test_a_resumed_trial_remembers_steps_that_were_not_finite() -> None:
 
 def test_after_divergence_comes_no_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     family = type(FAMILIES.get("clip"))
-    losses = family.losses
+    losses = family.batch_losses
     calls = iter(range(100))
 
     def overflowing(self: object, *batch: object) -> dict[str, torch.Tensor]:
         factor = 1.0 if next(calls) < 5 else math.inf
         return {name: factor * loss for name, loss in losses(self, *batch).items()}
 
-    monkeypatch.setattr(family, "losses", overflowing)
+    monkeypatch.setattr(family, "batch_losses", overflowing)
     events: list[Event] = []
     with pytest.raises(Diverged, match="256 samples seen"):
         events.extend(run(trunk("clip"), stops(512)))
