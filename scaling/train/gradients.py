@@ -13,6 +13,8 @@ from scaling.families import Family, Outputs, World
 from scaling.families._contrastive import upcast
 from scaling.trial import Recipe
 
+ALONE = World()
+"""One process."""
 Precision = Callable[[], AbstractContextManager[Any]]
 """Makes the context that a forward pass runs in."""
 
@@ -51,7 +53,7 @@ class Gradients:
         self,
         family: Family,
         recipe: Recipe,
-        world: World = World(),
+        world: World = ALONE,
         precision: Precision = nullcontext,
     ) -> None:
         """For losses of `family` weighted as by `recipe`, with forward passes in `precision`."""
