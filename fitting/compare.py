@@ -242,8 +242,8 @@ def _welch(a: SeriesFit, b: SeriesFit, gflops: Floats) -> tuple[Floats, Floats, 
     known = np.isfinite(variance) & (variance > 0)
     half = np.where(np.isfinite(variance), 0.0, np.inf)
     spent = (
-        variance_a[known] ** 2 / a.fit.degrees_of_freedom
-        + variance_b[known] ** 2 / b.fit.degrees_of_freedom
+        variance_a[known] ** 2 / a.fit.freedom(gflops)[known]
+        + variance_b[known] ** 2 / b.fit.freedom(gflops)[known]
     )
     degrees = variance[known] ** 2 / spent
     half[known] = stdtrit(degrees, (1 + a.level) / 2) * np.sqrt(variance[known])

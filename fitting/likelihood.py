@@ -30,7 +30,7 @@ def profile_interval(fit: Fit, gflops: Floats, level: float = 0.95) -> tuple[Flo
     more than F(1, n - p) residual variances. Unlike a t interval it need not be symmetric and
     follows the bend of the law and the bound E >= 0. Weights are those of the optimum, and noise
     is believed to be as they say, a prior to be true: in `benchmarks/coverage.py` it covers 0.88
-    where weights are wrong and 0.78 where E is 0 and the prior is not, the t interval 0.93.
+    where weights are wrong and 0.78 where E is 0 and the prior is not, the t interval 0.92.
 
     A law is led through given errors by a further point at that compute, pulled away from the
     optimum step by step and on both sides: every optimum along the way is the cheapest law through

@@ -38,7 +38,7 @@ class Options:
     prior. On the published series (rolling origins, training reaches 1e10 GFLOPs) its held-out
     RMSE is 1.7, 2.0 and 2.5 points at 2-4, 4-8 and 8-16 times the compute, that of the
     four-parameter law by least squares 3.1, 4.8 and 6.2, both with intervals of one new run that
-    hold 0.91 to 0.96; its median interval is half as wide.
+    hold 0.90 to 0.96; its median interval is half as wide.
 
     Two cases have another default, the four-parameter law by plain least squares: the frontier
     `published`, so that published coefficients are reproduced, and losses, whose error of chance

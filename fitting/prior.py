@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.special import ndtr
 
 from fitting.errors import FitError
 
 if TYPE_CHECKING:
-    from fitting.errors import Floats, Integers
+    from fitting.errors import Floats, Integers, Masks
     from fitting.laws import Law
 
 
@@ -19,6 +20,13 @@ class Normal(NamedTuple):
 
     mean: float
     sd: float
+
+    @property
+    def variance_if_positive(self) -> float:
+        """Mean square around `mean`, relative to sd^2, of what is drawn and above 0."""
+        ends = self.mean / self.sd
+        density = np.exp(-0.5 * ends**2) / np.sqrt(2 * np.pi)
+        return float(1 - ends * density / ndtr(ends))
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,13 @@ class Prior:
         # ln y of a point at 0.5 scatters twice as much as y.
         noise = self.noise / 0.5 if in_logs else self.noise
         center, precision = np.zeros(len(law.parameters)), np.zeros(len(law.parameters))
+        spread = np.ones(len(law.parameters))
         for i, name in enumerate(law.parameters):
             normal = {"alpha": self.ln_alpha, "E": self.floor}.get(name)
             if normal is not None:
                 center[i], precision[i] = normal.mean, (noise / normal.sd) ** 2
-        return Penalty(center, precision, noise)
+                spread[i] = normal.variance_if_positive if name == "E" else 1.0
+        return Penalty(center, precision, noise, spread)
 
     def without_floor(self) -> Prior:
         """The same without a word on E, for errors that are no fractions."""
@@ -62,11 +72,19 @@ class Penalty:
     precision: Floats
     """(p,), 0 where nothing is known."""
     noise: float
+    spread: Floats | float = 1.0
+    """Mean square of a truth's distance from the center (p,), relative to what the precision says:
+    less than 1 where a bound cuts the prior off, as E >= 0 does."""
 
     @property
     def score_variance(self) -> Floats:
         """Variance (p,) of the penalty's pull if the truth is drawn from the prior."""
-        return self.precision * self.noise**2
+        return self.precision * self.noise**2 * self.spread
+
+    def of(self, entries: Masks) -> Penalty:
+        """The penalty of some entries of theta."""
+        spread = np.broadcast_to(self.spread, self.precision.shape)[entries]
+        return Penalty(self.center[..., entries], self.precision[entries], self.noise, spread)
 
     def cost(self, theta: Floats) -> Floats:
         """What theta (b, p) costs, (b,)."""
@@ -76,7 +94,7 @@ class Penalty:
     def take(self, rows: Integers) -> Penalty:
         """The penalties of some of the data sets."""
         center = self.center[rows] if self.center.ndim == 2 else self.center
-        return Penalty(center, self.precision, self.noise)
+        return replace(self, center=center)
 
     def drawn(self, count: int, generator: np.random.Generator) -> Penalty:
         """Penalties of `count` refits, each centred on its own draw from the prior.
@@ -87,7 +105,7 @@ class Penalty:
         known = self.precision > 0
         sd = np.where(known, self.noise / np.sqrt(np.where(known, self.precision, 1.0)), 0.0)
         center = self.center + sd * generator.standard_normal((count, len(sd)))
-        return Penalty(center, self.precision, self.noise)
+        return replace(self, center=center)
 
 
 WEAK = Prior("weak", Normal(np.log(0.2), 0.4), Normal(0.08, 0.08), 0.012)

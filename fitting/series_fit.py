@@ -137,6 +137,9 @@ class SeriesFit:
 
     def new_run_interval(self, gflops: Floats) -> tuple[Floats, Floats]:
         """Prediction interval of one new point of the frontier, not calibrated, (t,) and (t,)."""
+        if self.interval_method == "t":
+            low, high = self.fit.new_run_interval(gflops, self.level)
+            return low, self._allowed(high, self.fit.predict(gflops))
         low, high = self.interval(gflops)
         predicted = self.fit.predict(gflops)
         quantile = student_t(self.level, self.fit.degrees_of_freedom)

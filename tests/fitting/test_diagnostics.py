@@ -23,7 +23,7 @@ def residuals(rng: np.random.Generator, rho: float = 0.0) -> np.ndarray:
 def test_p_values_of_independent_noise_are_uniform() -> None:
     rng = np.random.default_rng(0)
 
-    p = np.sort([diagnose(residuals(rng), JACOBIAN).lag_1_p for _ in range(600)])
+    p = np.sort([diagnose(residuals(rng), PROJECTION).lag_1_p for _ in range(600)])
 
     assert np.max(np.abs(p - np.linspace(0, 1, 600))) < 1.6 / np.sqrt(600)
 
@@ -31,7 +31,7 @@ def test_p_values_of_independent_noise_are_uniform() -> None:
 def test_wandering_residuals_are_flagged_more_often_than_not() -> None:
     rng = np.random.default_rng(1)
 
-    fired = [diagnose(residuals(rng, 0.5), JACOBIAN).shows_misfit for _ in range(300)]
+    fired = [diagnose(residuals(rng, 0.5), PROJECTION).shows_misfit for _ in range(300)]
 
     assert np.mean(fired) > 0.5
 
@@ -39,7 +39,7 @@ def test_wandering_residuals_are_flagged_more_often_than_not() -> None:
 def test_the_sign_of_residuals_does_not_matter() -> None:
     one = residuals(np.random.default_rng(2))
 
-    assert diagnose(one, JACOBIAN) == diagnose(-one, JACOBIAN)
+    assert diagnose(one, PROJECTION) == diagnose(-one, PROJECTION)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_p_of_runs_is_the_count_of_orders(runs, above, below, p) -> None:
 
 
 def test_few_points_cannot_be_tested() -> None:
-    found = diagnose(np.array([1.0, -1.0] * 3), np.ones((6, 1)))
+    found = diagnose(np.array([1.0, -1.0] * 3), np.eye(6))
 
     assert not found.was_tested
     assert not found.shows_misfit

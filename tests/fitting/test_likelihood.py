@@ -54,16 +54,11 @@ def test_profile_and_t_agree_where_the_law_is_nearly_linear() -> None:
     inside = np.array([1e10])
 
     profile = profile_interval(found, inside)
-    covariance_only = found.predict(inside) + np.array([[-1], [1]]) * student_t(
-        0.95, found.degrees_of_freedom
-    ) * np.sqrt(
-        np.einsum(
-            "tp,pq,tq->t",
-            *(lambda j: (j, found._covariances[0], j))(
-                found.law.jacobian(found.theta[None], inside / found.scale)[0]
-            ),
-        )
-    )
+    jacobian = found.law.jacobian(found.theta[None], found.gflops / found.scale)[0]
+    at = found.law.jacobian(found.theta[None], inside / found.scale)[0]
+    spread = np.sqrt(found.variance * at @ np.linalg.inv(jacobian.T @ jacobian) @ at.T)[0]
+    half = student_t(0.95, found.degrees_of_freedom) * spread
+    covariance_only = found.predict(inside) + np.array([[-1], [1]]) * half
 
     np.testing.assert_allclose(profile, covariance_only, rtol=2e-4)
 

@@ -155,7 +155,7 @@ def test_cooldown_agrees_with_cosine_for_clip(published: pd.DataFrame) -> None:
     cooldown, cosine = (found.predict((1e11,))[0] for found in analysis.fits)
 
     assert cooldown.error == pytest.approx(cosine.error, abs=0.02)
-    assert cooldown.low < cosine.error < cooldown.high
+    assert cooldown.new_low < cosine.error < cooldown.new_high
 
 
 @pytest.mark.parametrize(
