@@ -13,6 +13,7 @@ from fitting.compare import Comparison
 from fitting.compare import compare as compare_two
 from fitting.errors import FitError
 from fitting.options import Options
+from fitting.provenance import versions
 from fitting.sensitivity import Variant, sensitivity
 from fitting.series import read_series
 
@@ -78,6 +79,7 @@ class Analysis:
                 for one in self.failures
             ],
             "options": report.options_entry(self.options),
+            "versions": versions(),
         }
 
     def _comparison_entries(self) -> list[dict[str, Any]]:

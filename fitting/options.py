@@ -26,6 +26,9 @@ BEST_LAW = "anchored"
 """With weights and prior the law of least held-out error, see `Options`."""
 AUTO = "auto"
 """Chooses a law by AICc."""
+AUTO_BACKTEST = "auto:backtest"
+"""Chooses a law by what it predicted from rolling origins below the held-out range."""
+CHOICES = (AUTO, AUTO_BACKTEST)
 DEFAULT = "default"
 """Leaves a choice to `Options`."""
 
@@ -47,7 +50,8 @@ class Options:
     """
 
     law: str = DEFAULT
-    """A name of `fitting.laws.LAWS`; `auto` chooses by AICc; see above for the default."""
+    """A name of `fitting.laws.LAWS`; `auto` chooses by AICc, `auto:backtest` by rolling origins
+    below `max_compute`; see above for the default."""
     frontier: str = "bins"
     weights: str = DEFAULT
     """`equal`, or `power:KAPPA`: standard deviation proportional to error to the power KAPPA."""
@@ -89,7 +93,7 @@ class Options:
     def _wrong_names(self) -> list[str]:
         problems = []
         checks: tuple[tuple[Callable[[str], object], str], ...] = (
-            (law_named, FULL_LAW if self.law in (DEFAULT, AUTO) else self.law),
+            (_check_law, self.law),
             (check_method, self.frontier),
             (kappa_named, "equal" if self.weights == DEFAULT else self.weights),
             (loss_named, self.loss),
@@ -137,7 +141,8 @@ class Options:
     def estimator(self) -> Estimator:
         """The options that concern one series."""
         return Estimator(
-            law=None if self.law_name == AUTO else law_named(self.law_name),
+            law=None if self.law_name in CHOICES else law_named(self.law_name),
+            backtests=self.law_name == AUTO_BACKTEST,
             frontier=self.frontier,
             refits=self.refits,
             level=self.level,
@@ -152,7 +157,7 @@ class Options:
     @property
     def _objective(self) -> Objective:
         loss = loss_named(self.loss)
-        robust = self.law_name in (BEST_LAW, AUTO) and not loss.in_logs
+        robust = self.law_name in (BEST_LAW, *CHOICES) and not loss.in_logs
         weights = ("power:0.5" if robust else "equal") if self.weights == DEFAULT else self.weights
         prior = self.prior
         if prior == DEFAULT:
@@ -170,6 +175,15 @@ def _values(given: float | Mapping[str, float] | None) -> tuple[float, ...]:
     if isinstance(given, Mapping):
         return tuple(given.values())
     return () if given is None else (given,)
+
+
+def _check_law(name: str) -> None:
+    if name in (DEFAULT, *CHOICES):
+        return
+    try:
+        law_named(name)
+    except FitError as error:
+        raise FitError(f"{error}, or {' or '.join(CHOICES)}") from None
 
 
 def _is_compute(value: float) -> bool:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fitting.errors import Floats
 
 
 @dataclass(frozen=True)
@@ -12,6 +18,15 @@ class Score:
     rmse: float
     mae: float
     bias: float
+
+    @classmethod
+    def of(cls, miss: Floats) -> Score:
+        """Score predicted minus measured errors (t,), at least one."""
+        return cls(
+            rmse=float(np.sqrt(np.mean(miss**2))),
+            mae=float(np.mean(np.abs(miss))),
+            bias=float(np.mean(miss)),
+        )
 
 
 @dataclass(frozen=True)

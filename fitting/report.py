@@ -7,6 +7,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from fitting.provenance import data_sha256
 from fitting.series_fit import INTERVALS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def fit_entry(fit: SeriesFit, targets: tuple[float, ...]) -> dict[str, Any]:
         "n_points": len(fit.frontier),
         "n_held_out": len(fit.held_out),
         "n_cells": len(series.gflops),
+        "data_sha256": data_sha256(series),
         "left_out": dict(fit.left_out),
         "fitted_range_gflops": [float(fit.fit.gflops[0]), float(fit.fit.gflops[-1])],
         "rmse": number(fit.fit.rmse),
@@ -100,6 +102,8 @@ def _candidate(one: Candidate, fit: SeriesFit) -> dict[str, Any]:
         "status": None if found is None else found.status.value,
         "rmse": None if found is None else number(found.rmse),
         "held_out": _score(one.held_out),
+        "backtest": _score(one.backtest),
+        "n_backtest": one.n_backtest,
         "reason": one.reason,
     }
 

@@ -1,4 +1,4 @@
-"""Selection among laws by AICc, with every candidate shown."""
+"""Selection among laws by AICc or by a backtest, with every candidate shown."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ class Candidate:
     held_out: Score | None
     """Shown beside; it takes no part in the choice."""
     reason: str = ""
+    backtest: Score | None = None
+    """Misses from origins below the held-out range, see `fitting.selection_backtest`; None if the
+    choice does not rest on them."""
+    n_backtest: int = 0
 
     @property
     def aicc(self) -> float:
@@ -53,7 +57,7 @@ def candidates(
 
 
 def chosen(tried: Sequence[Candidate]) -> Fit:
-    """The fit of lowest AICc among those with one optimum, else of all.
+    """The first fit among those with one optimum, else of all; `tried` is sorted, best first.
 
     Raises `FitError` if no law could be fitted.
     """
@@ -67,9 +71,4 @@ def score(found: Fit, held_out: Frontier) -> Score | None:
     """The misses of a fit on a held-out frontier; None without points there."""
     if not len(held_out):
         return None
-    miss = found.predict(held_out.gflops) - held_out.error
-    return Score(
-        rmse=float(np.sqrt(np.mean(miss**2))),
-        mae=float(np.mean(np.abs(miss))),
-        bias=float(np.mean(miss)),
-    )
+    return Score.of(found.predict(held_out.gflops) - held_out.error)

@@ -18,6 +18,7 @@ from fitting.objective import Objective
 from fitting.prediction import Prediction, Score
 from fitting.resample import Refits, Resampling, refit_all
 from fitting.selection import Candidate, candidates, chosen, score
+from fitting.selection_backtest import backtested
 
 if TYPE_CHECKING:
     from fitting.calibration import Calibration
@@ -55,7 +56,7 @@ class SeriesFit:
     resampled: str = "cells"
     """What the refits drew again, one of `fitting.resample.KINDS`."""
     candidates: tuple[Candidate, ...] = ()
-    """The laws that AICc chose from, best first; empty if the law was given."""
+    """The laws that were chosen from, best first; empty if the law was given."""
     calibration: Calibration | None = None
     """What widens intervals of a new run in `predict`; None leaves them as the model has them."""
 
@@ -175,7 +176,7 @@ class Estimator:
     """What is done to every series alike."""
 
     law: Law | None
-    """None chooses by AICc among all laws."""
+    """None chooses among all laws."""
     frontier: str
     refits: int
     level: float
@@ -191,6 +192,8 @@ class Estimator:
     falls_back: bool = False
     """Whether `FULL_LAW` by least squares takes the place of a law whose chance error is unknown,
     which a note then says."""
+    backtests: bool = False
+    """Whether laws are chosen by a backtest of the series, if it has one, in place of AICc."""
 
     def apply(self, series: Series) -> SeriesFit:
         """Check, fit and refit one series.
@@ -212,10 +215,12 @@ class Estimator:
         tried: tuple[Candidate, ...] = ()
         if self.law is None:
             tried = candidates(laws, best, held_out, objective)
+            if self.backtests:
+                tried = backtested(tried, series, self.frontier, objective)
             fitted = chosen(tried)
             notes.append(
-                f"the {fitted.law.name} law was chosen by AICc among {len(tried)} laws; "
-                "no interval counts the choice"
+                f"the {fitted.law.name} law was chosen {self._criterion(tried)} among "
+                f"{len(tried)} laws; no interval counts the choice"
             )
         else:
             fitted = fit(laws[0], best.gflops, best.error, objective)
@@ -236,6 +241,14 @@ class Estimator:
             claim = f"no {100 * self.level:g} % claim: {found.doubt}"
             found = replace(found, notes=(*found.notes, claim))
         return found
+
+    def _criterion(self, tried: tuple[Candidate, ...]) -> str:
+        """By what the first of the candidates is the best."""
+        if not self.backtests:
+            return "by AICc"
+        if not (n := tried[0].n_backtest):
+            return "by AICc, since no origin of a backtest suits all of them,"
+        return f"by RMSE of {n} predictions from rolling origins"
 
     def _suited_to(self, series: Series) -> tuple[list[Law], Objective, list[str]]:
         """The laws to try on a series, the objective, and what must be said about it."""

@@ -29,8 +29,9 @@ def fit(
     law: Annotated[
         str,
         typer.Option(
-            help="anchored, saturating, no-floor, no-offset, power, line, or auto (by AICc, all "
-            "shown in --json); default: anchored, or saturating for --frontier published."
+            help="anchored, saturating, no-floor, no-offset, power, line; auto chooses by AICc, "
+            "auto:backtest by rolling origins at or below --max-compute, and all are shown. "
+            "Default: anchored, or saturating for --frontier published."
         ),
     ] = DEFAULT,
     weights: Annotated[str, typer.Option(help="equal, or power:KAPPA.")] = DEFAULT,
@@ -117,12 +118,12 @@ def fit(
         from scaling.cli.fit_tables import show
 
         show(report)
-    report = restored(report, by)
+    report = {**restored(report, by), "compute": compute, "by": by, **_provenance(report, db)}
     _write_tables(report, csv, latex)
     if as_json:
         import json
 
-        typer.echo(json.dumps({**report, "compute": compute, "by": by}, indent=2, allow_nan=False))
+        typer.echo(json.dumps(report, indent=2, allow_nan=False))
 
 
 def analyse(
@@ -158,6 +159,18 @@ def analyse(
         )
     except FitError as error:
         raise ScalingError(str(error)) from error
+
+
+def _provenance(report: dict[str, Any], db: Path) -> dict[str, Any]:
+    """Which store the numbers are from, when they were made and by which versions."""
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    return {
+        "db": str(db),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"scaling": version("scaling"), **report["versions"]},
+    }
 
 
 def _write_tables(report: Any, csv: Path | None, latex: Path | None) -> None:

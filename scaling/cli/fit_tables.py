@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from scaling.cli.fit_candidates import show_candidates
 from scaling.cli.fit_summary import (
     show_conventions,
     show_sensitivity,
@@ -35,6 +36,7 @@ def show(report: Mapping[str, Sequence[Record]], console: Console | None = None)
             if fit["status"] != "converged":
                 bounds = ", ".join(fit["at_bound"])
                 console.print(f"  {fit['family']}: {fit['status']} {bounds}", highlight=False)
+        show_candidates(fits, console)
         console.print(Padding(_predictions(fits, quantity), (1, 0, 0, 2)))
         for line in _calibrations(fits):
             console.print(Padding(line, (0, 0, 0, 2)), style="dim", highlight=False)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -123,6 +124,42 @@ def test_order_of_rows_does_not_matter(pair: pd.DataFrame) -> None:
     )
 
     assert there == here
+
+
+def test_the_digest_is_that_of_the_fitted_cells_in_any_order(pair: pd.DataFrame) -> None:
+    beyond = pair["compute_gflops"] > 1e11
+    options = Options(refits=100, max_compute=1e11, calibrate=False)
+    tables = (
+        pair,
+        pair.sample(frac=1, random_state=0),
+        pair.assign(error=np.where(beyond, 0.9 * pair["error"], pair["error"])),
+        pair.assign(error=np.where(beyond, pair["error"], 0.999 * pair["error"])),
+    )
+
+    here, shuffled, held_out, fitted = (
+        [fit["data_sha256"] for fit in analyse(table, options).to_json()["fits"]]
+        for table in tables
+    )
+
+    assert len(set(here)) == 2
+    assert here == shuffled == held_out
+    assert not set(here) & set(fitted)
+
+
+def test_the_digest_can_be_made_from_the_table_alone(pair: pd.DataFrame) -> None:
+    rows = pair[pair["family"] == "clip"]
+    lines = sorted(
+        f"{float(gflops)!r},{float(error)!r},{float(seen)!r}\n"
+        for gflops, error, seen in zip(
+            rows["compute_gflops"], rows["error"], rows["samples_seen"], strict=True
+        )
+    )
+
+    report = analyse(rows, FAST).to_json()
+
+    assert report["fits"][0]["data_sha256"] == sha256("".join(lines).encode()).hexdigest()
+    assert report["versions"]["numpy"] == np.__version__
+    assert set(report["versions"]) == {"python", "numpy", "scipy", "pandas"}
 
 
 def test_equal_errors_of_different_seeds_are_different_cells(pair: pd.DataFrame) -> None:

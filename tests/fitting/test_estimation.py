@@ -295,17 +295,46 @@ def test_auto_lists_every_law_and_chooses_by_aicc_alone(simulate) -> None:
     assert any("chosen by AICc" in note for note in entry["notes"])
 
 
-def test_held_out_cells_take_no_part_in_the_choice(simulate) -> None:
+@pytest.mark.parametrize("law", ["auto", "auto:backtest"])
+def test_held_out_cells_take_no_part_in_the_choice(simulate, law: str) -> None:
     points = simulate()
     beyond = points["compute_gflops"] > 1e11
     worse = points.assign(error=np.where(beyond, 0.5 * points["error"], points["error"]))
-    options = Options(law="auto", refits=100, max_compute=1e11)
+    options = Options(law=law, refits=100, max_compute=1e11)
 
     here, there = (analyse(table, options).to_json()["fits"][0] for table in (points, worse))
 
-    assert [one["aicc"] for one in here["candidates"]] == [
-        one["aicc"] for one in there["candidates"]
-    ]
+    for key in ("law", "chosen", "aicc", "backtest", "n_backtest"):
+        assert [one[key] for one in here["candidates"]] == [
+            one[key] for one in there["candidates"]
+        ]
+
+
+def test_auto_may_choose_by_what_each_law_predicted_from_rolling_origins(simulate) -> None:
+    points = simulate(noise=0.003, sizes=12, lengths=11)
+    options = Options(law="auto:backtest", refits=100, max_compute=1e11)
+
+    (entry,) = analyse(points, options).to_json()["fits"]
+
+    listed = entry["candidates"]
+    scores = [one["backtest"]["rmse"] for one in listed]
+    assert {one["law"] for one in listed} == set(LAWS)
+    assert scores == sorted(scores)
+    assert len({one["n_backtest"] for one in listed}) == 1
+    assert listed[0]["n_backtest"] > 10
+    assert (entry["law"], listed[0]["chosen"]) == (listed[0]["law"], True)
+    assert any("by RMSE of" in note and "rolling origins" in note for note in entry["notes"])
+
+
+def test_without_a_backtest_the_choice_falls_to_aicc_and_says_so(simulate) -> None:
+    points = simulate()
+    middle = points["compute_gflops"].between(1e9, 2.4e10)
+    options = Options(law="auto:backtest", refits=100, calibrate=False)
+
+    (fit,) = analyse(points[middle], options).fits
+
+    assert all(one.backtest is None for one in fit.candidates)
+    assert any("by AICc, since no origin" in note for note in fit.notes)
 
 
 def test_errors_of_zero_have_no_logarithm() -> None:

@@ -38,3 +38,25 @@ def test_latex_has_a_row_of_ten_cells_for_each_fit_and_escapes_names(
     assert len(body) == 2
     assert all(len(re.findall(r"(?<!\\)&", row)) == 9 for row in body)
     assert r"datacomp\_1b" in body[0]
+
+
+def test_tables_say_where_their_numbers_come_from(
+    report: dict[str, list[dict[str, object]]],
+) -> None:
+    digests = [fit["data_sha256"] for fit in report["fits"]]
+
+    rows = list(csv.DictReader(io.StringIO(to_csv(report))))
+    latex = to_latex({**report, "db": "results\n.db"})
+    comments = latex.split(r"\begin{tabular}")[0].splitlines()
+
+    assert [row["data_sha256"] for row in rows[::2]] == digests
+    assert [int(row["calibration_n"]) for row in rows[::2]] == [
+        fit["calibration"]["n"]  # type: ignore[index]
+        for fit in report["fits"]
+    ]
+    for row, at in zip(rows[:2], report["fits"][0]["predictions"], strict=True):  # type: ignore[call-overload]
+        assert float(row["error_new_high"]) == at["new_high"]
+    assert all(line.startswith("% ") for line in comments)
+    assert [line.split()[2] for line in comments if "data_sha256" in line] == digests
+    assert any(line.startswith("% options: ") and "max_compute" in line for line in comments)
+    assert comments[0] == r'% db: "results\n.db"'

@@ -97,6 +97,33 @@ def test_the_terminal_tells_the_law_from_a_new_run_within_80_columns(folder: Pat
     assert max(len(line) for line in shown.splitlines()) <= 80
 
 
+@pytest.mark.parametrize("law", ["auto", "auto:backtest"])
+def test_a_choice_of_law_is_shown_with_what_it_rests_on(folder: Path, law: str) -> None:
+    words = (*SERIES, "--law", law, "--max-compute", "2.5e11", "--refits", "100", "--no-calibrate")
+
+    done = scaling(folder, "fit", *words)
+
+    shown = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    assert max(len(line) for line in shown) <= 80
+    assert ("backtest (n)" in done.stdout) == (law == "auto:backtest")
+    assert "held-out (n)" in done.stdout
+    assert sum(line.rstrip().endswith("  chosen") for line in shown) == 2
+    assert "no interval counts the choice" in " ".join(done.stdout.split())
+
+
+def test_the_json_says_where_its_numbers_come_from(folder: Path, tmp_path: Path) -> None:
+    latex = tmp_path / "fits.tex"
+    report = report_of(folder, *SERIES, "--refits", "100", "--no-calibrate", "--latex", str(latex))
+
+    assert report["db"] == "results.db"
+    assert set(report["versions"]) == {"scaling", "python", "numpy", "scipy", "pandas"}
+    assert "created" in report
+    for fit in report["fits"]:
+        assert len(str(fit["data_sha256"])) == 64
+        assert str(fit["data_sha256"]) in latex.read_text()
+
+
 def test_charging_mammut_only_what_it_needs_moves_the_crossing_down(folder: Path) -> None:
     how = ("--frontier", "published", "--max-compute", "1e12", "--refits", "100")
 
