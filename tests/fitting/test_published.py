@@ -27,6 +27,7 @@ clip   imagenet cosine   1e12  1e12   1e10    0    24 58.7603 18.41435 0.227341 
 clip   coco     cosine   1e12  1e12   1e10    0    23 50.7594 18.31912 0.228006 0.215766 0.002640
 mammut coco     cosine   1e12  1e12   1e10    1    26 108.459 19.07604 0.257790 0.208703 0.002136
 clip   imagenet const    2e11  5e11   1e99    0    21 11.4767 17.81464 0.136813 0.0      0.001880
+mammut imagenet const    2e11  5e11   1e99    1    23 464.823 20.97141 0.300439 0.108126 0.008316
 clip   coco     const    2e11  5e11   1e99    0    20 6.75717 17.45709 0.109623 0.0      0.002323
 mammut coco     const    2e11  5e11   1e99    0    23 361.206 20.91779 0.294093 0.183838 0.008197
 clip   imagenet cosine   1e13  1e13   1e99    0    25 58.2045 18.45937 0.226151 0.108152 0.004841
@@ -70,6 +71,26 @@ def test_published_figures_are_refitted(published: pd.DataFrame, place: int) -> 
     np.testing.assert_allclose(values, expected, rtol=3e-4, atol=1e-6)
 
 
+def test_figure_1_of_mammut_is_one_choice_among_its_ties(figure_1: pd.DataFrame) -> None:
+    """Three bins hold two equally good cells each; an unstable sort chose among them."""
+    rows = figure_1[
+        (figure_1["family"] == "mammut")
+        & (figure_1["compute_gflops"] <= 1e12)
+        & (figure_1["samples_seen"] <= 1e10)
+    ]
+    gflops = rows["compute_gflops"].to_numpy()
+    # The cheapest of equals at small compute, the dearest at large.
+    nudge = 1e-9 * np.log(gflops) * np.where(gflops < 1e9, 1, -1)
+
+    best = frontier("published", gflops, rows["error"].to_numpy() + nudge)
+    found = fit(law_named("saturating"), best.gflops, best.error)
+
+    assert len(best) == 26
+    values = [*found.parameters.values(), found.sse]
+    expected = [125.055, 19.28680, 0.255580, 0.101311, 0.001214]
+    np.testing.assert_allclose(values, expected, rtol=3e-4, atol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def headline(figure_1: pd.DataFrame) -> Analysis:
     options = Options(
@@ -85,10 +106,10 @@ def test_headline_fits_are_the_published_ones(headline: Analysis) -> None:
     assert by_family["mammut"]["n_points"] == 26
     for family, expected in PUBLISHED.items():
         found = by_family[family]["parameters"]
-        assert found["A"] == pytest.approx(expected["A"], rel=0.03)
-        assert found["lnB"] == pytest.approx(expected["lnB"], abs=0.05)
-        assert found["alpha"] == pytest.approx(expected["alpha"], abs=0.0015)
-        assert found["E"] == pytest.approx(expected["E"], abs=0.003)
+        assert found["A"] == pytest.approx(expected["A"], rel=0.02)
+        assert found["lnB"] == pytest.approx(expected["lnB"], abs=0.03)
+        assert found["alpha"] == pytest.approx(expected["alpha"], abs=0.001)
+        assert found["E"] == pytest.approx(expected["E"], abs=0.001)
         assert by_family[family]["status"] == "converged"
 
 
@@ -107,6 +128,20 @@ def test_ranking_inverts_near_7e10(headline: Analysis) -> None:
     assert large.probability_b_better > 0.85
     assert "mammut overtakes clip at 7.0e+10 GFLOPs" in comparison.verdict
     assert "clip is better" in comparison.verdict
+
+
+def test_the_default_estimator_agrees_with_the_published_crossing(figure_1) -> None:
+    options = Options(max_compute=1e12, targets=(1e12,))
+
+    (comparison,) = analyse(figure_1, options, compare=["clip", "mammut"]).comparisons
+
+    crossing = comparison.crossing
+    assert crossing is not None
+    assert crossing.overtaker == "mammut"
+    assert crossing.low is not None
+    assert crossing.high is not None
+    assert crossing.low < 7e10 < crossing.high
+    assert comparison.better_at[0].probability_b_better > 0.95
 
 
 @pytest.mark.parametrize(
