@@ -36,8 +36,21 @@ class Stream(Protocol):
     """A training set as an endless sequence, read at any position.
 
     Sample n is a function of (options, seed, n) alone, so that a resumed trial, a cooldown and an
-    uninterrupted trial see the same data.
+    uninterrupted trial see the same data, whatever the number of workers that share a batch.
     """
+
+    @property
+    def unique_samples(self) -> int | None:
+        """Different samples in the set; None if no sample ever repeats, or if it is not known.
+
+        Samples seen / unique samples is the number of epochs over the set.
+        """
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Samples read so far that were broken; others took their places."""
+        ...
 
     def read(self, first: int, count: int, image_size: int) -> Samples:
         """Samples `first` to `first + count - 1`, images `image_size` pixels square."""

@@ -41,6 +41,8 @@ class ShapesStream:
         self.key = Key(options.seed << 31 | (0 if options.unique else seed))
         sizes = _block_sizes(options.unique or 0)
         self._passes = Passes(len(sizes), sizes.__getitem__, seed)
+        self.unique_samples = options.unique
+        self.skipped = 0
 
     def read(self, first: int, count: int, image_size: int) -> Samples:
         """See `Stream.read`."""

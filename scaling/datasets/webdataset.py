@@ -43,6 +43,12 @@ class WebdatasetStream:
         self._passes = Passes(len(self.shards), self._size_of, seed)
         self._sizes: dict[int, int] = {}
 
+    @property
+    def unique_samples(self) -> int | None:
+        """What the shards hold once all were looked at; before that, the stated size."""
+        whole = len(self._sizes) == len(self.shards)
+        return sum(self._sizes.values()) if whole else self.options.size
+
     def read(self, first: int, count: int, image_size: int) -> Samples:
         """See `Stream.read`."""
         found = [self._sample(position, image_size) for position in range(first, first + count)]

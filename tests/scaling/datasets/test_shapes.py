@@ -58,6 +58,11 @@ def test_another_seed_gives_other_samples(other: ShapesStream) -> None:
     )
 
 
+def test_the_number_of_unique_samples_is_known() -> None:
+    assert stream(unique=1200).unique_samples == 1200
+    assert stream().unique_samples is None
+
+
 def test_unique_samples_repeat_in_another_order_and_are_shared_by_trials() -> None:
     def content(of: ShapesStream, first: int) -> tuple[list[bytes], list[str]]:
         images, captions = of.read(first, 1200, 16)

@@ -191,8 +191,12 @@ def test_shards_without_pairs_are_an_error(
 def test_a_stated_size_that_is_wrong_is_said(
     shards: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    open_stream(shards, size="1K").read(0, sum(SIZES), 8)
+    stream = open_stream(shards, size="1K")
+    assert stream.unique_samples == 1000
 
+    stream.read(0, sum(SIZES), 8)
+
+    assert stream.unique_samples == sum(SIZES)
     assert "stated as 1000, but the shards hold 23 samples" in caplog.text
 
 
