@@ -1,4 +1,4 @@
-"""The contrastive loss that families share."""
+"""The contrastive losses that families share."""
 
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,25 @@ def contrastive_loss(
     )
     with torch.autocast(scale.device.type, enabled=False):
         loss: Tensor = measure(image, text, upcast(scale))
+    return loss
+
+
+def sigmoid_loss(
+    features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: "World"
+) -> "Tensor":
+    """open_clip's `SigLipLoss`, with logits in fp32 whatever the precision of the towers.
+
+    Takes what `contrastive_loss` does and `logit_bias`. Texts are gathered with their gradients
+    ('gather'): one collective, where exchange with neighbours takes as many as there are others.
+    """
+    import torch
+    from open_clip.loss import SigLipLoss
+
+    image, text = (upcast(features[name]) for name in ("image_features", "text_features"))
+    scale, bias = scalars["logit_scale"], scalars["logit_bias"]
+    measure = SigLipLoss(rank=world.rank, world_size=world.size, dist_impl="gather")
+    with torch.autocast(scale.device.type, enabled=False):
+        loss: Tensor = measure(image, text, upcast(scale), upcast(bias))
     return loss
 
 

@@ -6,10 +6,11 @@ counted apart: the reference study's figures leave them out, presumably because 
 know the fused kernel. Norms, activations, embedding look-ups and the loss are not counted.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from scaling.families import Profile
-from scaling.families._towers import ModelConfig
+from scaling.families._towers import ViTConfig
 
 _MLP_RATIO = 4
 
@@ -21,82 +22,167 @@ class _Cost(NamedTuple):
     scores: int
 
 
-def clip_profile(config: ModelConfig) -> Profile:
+def clip_profile(config: ViTConfig) -> Profile:
     """Profile of CLIP: an image tower, a causal text tower, one linear projection each."""
-    image, text = _vision_cost(config), _clip_text_cost(config)
-    image_params, text_params = _vision_params(config), _clip_text_params(config)
-    weights = image.weights + text.weights
-    return Profile(
+    image, text = _vision_cost(config), _text_cost(config, config.context_length)
+    image_params = _vision_params(config)
+    text_params = _text_params(config, config.context_length)
+    return _profile(
         params=image_params + text_params + 1,  # the logit scale
         image_params=image_params,
         text_params=text_params,
-        published_gflops=weights / 1e9,
-        lean_gflops=weights / 1e9,
-        full_gflops=(weights + image.scores + text.scores) / 1e9,
+        lean=_sum(image, text),
     )
 
 
-def mammut_profile(config: ModelConfig) -> Profile:
+def siglip_profile(config: ViTConfig) -> Profile:
+    """Profile of SigLIP: that of CLIP and a logit bias."""
+    profile = clip_profile(config)
+    return replace(profile, params=profile.params + 1)
+
+
+def coca_profile(config: ViTConfig) -> Profile:
+    """Profile of CoCa: an image tower that ends in attention, a text tower, a captioner on both.
+
+    The captioner reads the text tower's output at every token but the last (the class token is the
+    text's feature). The reference code runs the text tower twice; `published_gflops` counts both
+    passes, the other two count one.
+    """
+    positions = config.context_length + 1  # the class token
+    trunk = _vision_cost(config, pooled_width=config.embed_dim)
+    image, text = _sum(trunk, _pooler_cost(config)), _text_cost(config, positions)
+    captioner = _coca_captioner_cost(config, config.context_length - 1)
+    image_params = _vision_params(config, pooled_width=config.embed_dim) + _pooler_params(config)
+    text_params = _text_params(config, positions) + config.text_width
+    return _profile(
+        params=image_params + text_params + _coca_captioner_params(config) + 1,
+        image_params=image_params,
+        text_params=text_params,
+        lean=_sum(image, text, captioner),
+        wasted=text.weights,
+    )
+
+
+def mammut_profile(config: ViTConfig) -> Profile:
     """Profile of MaMMUT: an image tower and a decoder that runs twice.
 
     The reference code computes vocabulary logits in the contrastive pass as well and throws them
     away; `published_gflops` counts them, the other two do not.
     """
-    image = _vision_cost(config)
     contrastive = _decoder_cost(config, config.context_length, sees_image=False)
-    captioning = _decoder_cost(config, config.context_length - 1, sees_image=True)
-    head = 2 * config.text_width * config.vocab_size
-    weights = (
-        image.weights
-        + contrastive.weights
-        + captioning.weights
-        + 2 * config.image_tokens * config.vision_width * config.text_width  # map_viz2txt_kv
-        + (config.context_length - 1) * head
+    return _mammut_profile(
+        config,
+        lean=_sum(_vision_cost(config), contrastive, _mammut_captioner_cost(config)),
+        wasted=_head_flops(config, config.context_length),
     )
-    scores = image.scores + contrastive.scores + captioning.scores
+
+
+def cap_profile(config: ViTConfig) -> Profile:
+    """Profile of Cap: the network of MaMMUT, whose decoder runs for captions only.
+
+    It has no published figure; `published_gflops` is what the reference code's profiler counts.
+    """
+    return _mammut_profile(
+        config, lean=_sum(_vision_cost(config), _mammut_captioner_cost(config)), wasted=0
+    )
+
+
+def _mammut_profile(config: ViTConfig, *, lean: _Cost, wasted: int) -> Profile:
     image_params, text_params = _vision_params(config), _decoder_params(config)
-    return Profile(
-        params=image_params + text_params + config.vision_width * config.text_width + 1,
+    mapping = config.vision_width * config.text_width  # map_viz2txt_kv
+    return _profile(
+        params=image_params + text_params + mapping + 1,
         image_params=image_params,
         text_params=text_params,
-        published_gflops=(weights + config.context_length * head) / 1e9,
-        lean_gflops=weights / 1e9,
-        full_gflops=(weights + scores) / 1e9,
+        lean=lean,
+        wasted=wasted,
     )
 
 
-def _vision_cost(config: ModelConfig) -> _Cost:
+def _profile(
+    *, params: int, image_params: int, text_params: int, lean: _Cost, wasted: int = 0
+) -> Profile:
+    """`wasted` FLOPs are those that only the reference code computes."""
+    return Profile(
+        params=params,
+        image_params=image_params,
+        text_params=text_params,
+        published_gflops=(lean.weights + wasted) / 1e9,
+        lean_gflops=lean.weights / 1e9,
+        full_gflops=(lean.weights + lean.scores) / 1e9,
+    )
+
+
+def _sum(*costs: _Cost) -> _Cost:
+    return _Cost(sum(cost.weights for cost in costs), sum(cost.scores for cost in costs))
+
+
+def _vision_cost(config: ViTConfig, pooled_width: int | None = None) -> _Cost:
+    """The image tower; `pooled_width` if what it projects is not as wide as itself."""
     tokens, width = config.image_tokens, config.vision_width
     patchify = 2 * 3 * config.patch_size**2 * width * config.patches
-    projection = 2 * width * config.embed_dim
-    blocks = config.vision_layers * (
-        _attention_flops(tokens, tokens, width) + _mlp_flops(tokens, width)
+    projection = 2 * (pooled_width or width) * config.embed_dim
+    blocks = _blocks_cost(config.vision_layers, tokens, width)
+    return _Cost(patchify + blocks.weights + projection, blocks.scores)
+
+
+def _text_cost(config: ViTConfig, positions: int) -> _Cost:
+    blocks = _blocks_cost(config.text_layers, positions, config.text_width)
+    return _Cost(blocks.weights + 2 * config.text_width * config.embed_dim, blocks.scores)
+
+
+def _pooler_cost(config: ViTConfig) -> _Cost:
+    """Attention of learned queries; keys and values are mapped to the embedding's width."""
+    queries, tokens, width = config.pooler_queries, config.image_tokens, config.embed_dim
+    query_and_output = 2 * 2 * queries * width**2
+    keys_and_values = 2 * 2 * tokens * config.vision_width * width
+    return _Cost(query_and_output + keys_and_values, _score_flops(queries, tokens, width))
+
+
+def _coca_captioner_cost(config: ViTConfig, tokens: int) -> _Cost:
+    """Every layer is followed by cross-attention to all pooled tokens but the first."""
+    own = _blocks_cost(config.text_layers, tokens, config.text_width)
+    crossed = _crossed_cost(
+        config.text_layers, tokens, config.pooler_queries - 1, config.text_width
     )
-    scores = config.vision_layers * _score_flops(tokens, tokens, width)
-    return _Cost(patchify + blocks + projection, scores)
+    return _sum(own, crossed, _Cost(_head_flops(config, tokens), 0))
 
 
-def _clip_text_cost(config: ModelConfig) -> _Cost:
-    tokens, width = config.context_length, config.text_width
-    blocks = config.text_layers * (
-        _attention_flops(tokens, tokens, width) + _mlp_flops(tokens, width)
-    )
-    scores = config.text_layers * _score_flops(tokens, tokens, width)
-    return _Cost(blocks + 2 * width * config.embed_dim, scores)
+def _mammut_captioner_cost(config: ViTConfig) -> _Cost:
+    """The captioning pass: image tokens to the decoder's width, its blocks, its head."""
+    tokens = config.context_length - 1
+    mapping = 2 * config.image_tokens * config.vision_width * config.text_width
+    decoder = _decoder_cost(config, tokens, sees_image=True)
+    return _sum(decoder, _Cost(mapping + _head_flops(config, tokens), 0))
 
 
-def _decoder_cost(config: ModelConfig, tokens: int, *, sees_image: bool) -> _Cost:
-    """One pass over the decoder's blocks, without its vocabulary head."""
+def _decoder_cost(config: ViTConfig, tokens: int, *, sees_image: bool) -> _Cost:
+    """One pass over the blocks of MaMMUT's decoder, without its vocabulary head."""
     width, crossed = config.text_width, len(config.cross_attention_layers)
-    mlps = config.text_layers - (0 if config.has_mlp else crossed)
-    weights = config.text_layers * _attention_flops(tokens, tokens, width)
-    weights += mlps * _mlp_flops(tokens, width)
-    scores = config.text_layers * _score_flops(tokens, tokens, width)
-    if sees_image:
-        weights += crossed * _attention_flops(tokens, config.image_tokens, width)
-        weights += crossed * _mlp_flops(tokens, width)
-        scores += crossed * _score_flops(tokens, config.image_tokens, width)
-    return _Cost(weights, scores)
+    blocks = _blocks_cost(config.text_layers, tokens, width)
+    missing_mlps = 0 if config.has_mlp else crossed * _mlp_flops(tokens, width)
+    own = _Cost(blocks.weights - missing_mlps, blocks.scores)
+    return (
+        _sum(own, _crossed_cost(crossed, tokens, config.image_tokens, width))
+        if sees_image
+        else own
+    )
+
+
+def _blocks_cost(layers: int, tokens: int, width: int) -> _Cost:
+    """Blocks of self-attention and an MLP."""
+    return _crossed_cost(layers, tokens, tokens, width)
+
+
+def _crossed_cost(layers: int, tokens: int, keys: int, width: int) -> _Cost:
+    """Blocks of attention to `keys` tokens and an MLP."""
+    weights = _attention_flops(tokens, keys, width) + _mlp_flops(tokens, width)
+    return _Cost(layers * weights, layers * _score_flops(tokens, keys, width))
+
+
+def _head_flops(config: ViTConfig, tokens: int) -> int:
+    """Vocabulary logits of `tokens` tokens."""
+    return 2 * tokens * config.text_width * config.vocab_size
 
 
 def _attention_flops(queries: int, keys: int, width: int) -> int:
@@ -113,24 +199,39 @@ def _score_flops(queries: int, keys: int, width: int) -> int:
     return 2 * 2 * queries * keys * width
 
 
-def _vision_params(config: ModelConfig) -> int:
+def _vision_params(config: ViTConfig, pooled_width: int | None = None) -> int:
+    """The image tower; `pooled_width` if what it projects is not as wide as itself."""
     width = config.vision_width
+    pooled = pooled_width or width
     patchify = 3 * config.patch_size**2 * width
     positions = config.image_tokens * width
     layer_scale = 0 if config.vision_layer_scale is None else 2 * width
     blocks = config.vision_layers * (_block_params(width) + layer_scale)
-    class_token, norms = width, 2 * _norm_params(width)
-    return patchify + class_token + positions + norms + blocks + width * config.embed_dim
+    class_token, norms = width, _norm_params(width) + _norm_params(pooled)
+    return patchify + class_token + positions + norms + blocks + pooled * config.embed_dim
 
 
-def _clip_text_params(config: ModelConfig) -> int:
+def _text_params(config: ViTConfig, positions: int) -> int:
     width = config.text_width
-    embeddings = (config.vocab_size + config.context_length) * width
+    embeddings = (config.vocab_size + positions) * width
     blocks = config.text_layers * _block_params(width)
     return embeddings + blocks + _norm_params(width) + width * config.embed_dim
 
 
-def _decoder_params(config: ModelConfig) -> int:
+def _pooler_params(config: ViTConfig) -> int:
+    width, keys_width = config.embed_dim, config.vision_width
+    attention = 2 * (width**2 + width) + 2 * (keys_width * width + width)
+    norms = _norm_params(width) + _norm_params(keys_width)
+    return config.pooler_queries * width + attention + norms
+
+
+def _coca_captioner_params(config: ViTConfig) -> int:
+    width = config.text_width
+    layer = 2 * _block_params(width) + _norm_params(width)
+    return config.text_layers * layer + _norm_params(width) + width * config.vocab_size
+
+
+def _decoder_params(config: ViTConfig) -> int:
     width, crossed = config.text_width, len(config.cross_attention_layers)
     embeddings = (config.vocab_size + config.context_length) * width
     head = width * config.vocab_size

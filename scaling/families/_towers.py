@@ -1,4 +1,4 @@
-"""Model sizes by name: the numbers that define a two-tower network, free of torch.
+"""Model sizes by name: the numbers that define a network, free of torch.
 
 Names and sizes are the reference study's (arXiv:2506.04598, `experiments/published/
 model_profile.csv`), besides `tiny-a` to `tiny-e`, which are this project's own: five sizes that
@@ -16,10 +16,20 @@ TokenizerName = Literal["clip", "shapes"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Everything that defines a network's size, whatever the family."""
+    """What data and tasks must know of a network, whatever is in it: the shape of its inputs."""
 
     image_size: int = 224
     """Pixels, square."""
+    context_length: int = 77
+    """Tokens of a caption, padding included."""
+    vocab_size: int = 49408
+    tokenizer: TokenizerName = "clip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViTConfig(ModelConfig):
+    """Everything that defines a vision transformer with a text transformer beside it."""
+
     patch_size: int
     vision_width: int
     vision_layers: int
@@ -31,9 +41,11 @@ class ModelConfig:
     text_layers: int
     embed_dim: int
     """Width of the space that images and texts share."""
-    context_length: int = 77
-    vocab_size: int = 49408
-    tokenizer: TokenizerName = "clip"
+    pooler_queries: int = 256
+    """CoCa: learned queries by which attention pools the image; the first gives its feature, the
+    others are what captioning sees."""
+    pooler_heads: int = 8
+    """CoCa: heads of that attention."""
     has_mlp: bool = True
     """MaMMUT: whether a self-attention block that a cross-attention block follows has an MLP."""
     cross_attention_every: int = 2
@@ -79,14 +91,14 @@ _TEXT: dict[str, dict[str, Any]] = {
 }
 
 
-def _published(size: str, patch_size: int, text: str = "") -> ModelConfig:
-    return ModelConfig(patch_size=patch_size, **_VISION[size], **_TEXT[text or size])
+def _published(size: str, patch_size: int, text: str = "") -> ViTConfig:
+    return ViTConfig(patch_size=patch_size, **_VISION[size], **_TEXT[text or size])
 
 
-def _tiny(vision: tuple[int, int], text: tuple[int, int]) -> ModelConfig:
+def _tiny(vision: tuple[int, int], text: tuple[int, int]) -> ViTConfig:
     (vision_width, vision_layers), (text_width, text_layers) = vision, text
     head_width = 16
-    return ModelConfig(
+    return ViTConfig(
         image_size=16,
         patch_size=4,
         vision_width=vision_width,
@@ -103,7 +115,7 @@ def _tiny(vision: tuple[int, int], text: tuple[int, int]) -> ModelConfig:
     )
 
 
-TINY: Mapping[str, ModelConfig] = {
+TINY: Mapping[str, ViTConfig] = {
     "tiny-a": _tiny((16, 1), (16, 2)),
     "tiny-b": _tiny((32, 2), (32, 2)),
     "tiny-c": _tiny((48, 3), (48, 2)),
@@ -114,7 +126,7 @@ TINY: Mapping[str, ModelConfig] = {
 
 _SIZES_AND_PATCHES = [(size, patch) for size in "SMBLH" for patch in (32, 16, 14)]
 
-CLIP: Mapping[str, ModelConfig] = {
+CLIP: Mapping[str, ViTConfig] = {
     **TINY,
     **{f"ViT-{size}-{patch}": _published(size, patch) for size, patch in _SIZES_AND_PATCHES},
     "ViT-S-32-alt": _published("S", 32, "S-alt"),
@@ -126,15 +138,44 @@ CLIP: Mapping[str, ModelConfig] = {
 }
 """Sizes of CLIP by name."""
 
+SIGLIP: Mapping[str, ViTConfig] = CLIP
+"""Sizes of SigLIP by name: those of CLIP, as the study has them. They are not the networks that
+open_clip calls `ViT-*-SigLIP`, whose towers are others."""
 
-def _mammut(size: str, patch_size: int) -> ModelConfig:
-    # The study's MaMMUT B-16 has the text tower of its CLIP B-16-text-plus.
-    text = "B-text-plus" if (size, patch_size) == ("B", 16) else size
+
+def _with_text_plus(size: str, patch_size: int) -> str:
+    """The study's CoCa and MaMMUT B-16 have the text tower of its CLIP B-16-text-plus."""
+    return "B-text-plus" if (size, patch_size) == ("B", 16) else size
+
+
+def _coca(size: str, patch_size: int) -> ViTConfig:
+    config = _published(size, patch_size, _with_text_plus(size, patch_size))
+    # 76 tokens and a learned class token at their end: 77 positions.
+    return replace(config, context_length=76)
+
+
+def _tiny_coca(config: ViTConfig) -> ViTConfig:
+    """As many queries as there are image tokens, so that pooling loses none of a tiny image."""
+    return replace(config, pooler_queries=config.image_tokens, pooler_heads=config.text_heads)
+
+
+COCA: Mapping[str, ViTConfig] = {
+    **{name: _tiny_coca(config) for name, config in TINY.items()},
+    **{f"ViT-{size}-{patch}": _coca(size, patch) for size, patch in _SIZES_AND_PATCHES},
+}
+"""Sizes of CoCa by name. The captioner has the width, heads and layers of the text tower."""
+
+
+def _mammut(size: str, patch_size: int) -> ViTConfig:
+    text = _with_text_plus(size, patch_size)
     return replace(_published(size, patch_size, text), has_mlp=text in ("B-text-plus", "L", "H"))
 
 
-MAMMUT: Mapping[str, ModelConfig] = {
+MAMMUT: Mapping[str, ViTConfig] = {
     **TINY,
     **{f"ViT-{size}-{patch}": _mammut(size, patch) for size, patch in _SIZES_AND_PATCHES},
 }
 """Sizes of MaMMUT by name."""
+
+CAP: Mapping[str, ViTConfig] = MAMMUT
+"""Sizes of Cap by name: the networks of MaMMUT, trained on captions alone."""

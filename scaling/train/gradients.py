@@ -90,7 +90,9 @@ class Gradients:
             name: torch.cat([upcast(one.features[name]) for one in found]).requires_grad_()
             for name in found[0].features
         }
-        scalars = {name: one.clone().requires_grad_() for name, one in found[0].scalars.items()}
+        scalars = {
+            name: one.detach().clone().requires_grad_() for name, one in found[0].scalars.items()
+        }
         terms = self._of_features(features, scalars)
         if terms:
             torch.autograd.backward(_total(terms))

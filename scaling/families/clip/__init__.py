@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from scaling.families import Profile, World
 from scaling.families._flops import clip_profile
-from scaling.families._towers import CLIP, ModelConfig
+from scaling.families._towers import CLIP, ViTConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ClipFamily:
     """open_clip's own network and loss. See `scaling.families.Family`."""
 
-    models: Mapping[str, ModelConfig] = CLIP
+    models: Mapping[str, ViTConfig] = CLIP
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""

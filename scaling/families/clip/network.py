@@ -1,5 +1,6 @@
 """CLIP's network: open_clip's, with features of unit norm."""
 
+import math
 from dataclasses import asdict
 
 import torch
@@ -7,13 +8,19 @@ from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from torch import Tensor
 
 from scaling.families import Outputs
-from scaling.families._towers import ModelConfig
+from scaling.families._towers import ViTConfig
 
 
 class Clip(CLIP):  # type: ignore[misc]  # open_clip is not typed
     """open_clip's CLIP; its state dict loads there and the other way round."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(
+        self,
+        config: ViTConfig,
+        *,
+        init_logit_scale: float = math.log(1 / 0.07),
+        init_logit_bias: float | None = None,
+    ) -> None:
         """Fresh weights, initialised as open_clip does."""
         vision = CLIPVisionCfg(
             image_size=config.image_size,
@@ -30,7 +37,14 @@ class Clip(CLIP):  # type: ignore[misc]  # open_clip is not typed
             heads=config.text_heads,
             layers=config.text_layers,
         )
-        super().__init__(config.embed_dim, asdict(vision), asdict(text), output_dict=True)
+        super().__init__(
+            config.embed_dim,
+            asdict(vision),
+            asdict(text),
+            init_logit_scale=init_logit_scale,
+            init_logit_bias=init_logit_bias,
+            output_dict=True,
+        )
 
     def encode_image(self, image: Tensor, normalize: bool = True) -> Tensor:
         """Features (B, D) of images (B, 3, H, W), of unit L2 norm unless told otherwise."""
@@ -48,4 +62,7 @@ class Clip(CLIP):  # type: ignore[misc]  # open_clip is not typed
             "image_features": self.encode_image(image),
             "text_features": self.encode_text(text),
         }
-        return Outputs(features, {"logit_scale": torch.exp(self.logit_scale)}, {})
+        scalars = {"logit_scale": torch.exp(self.logit_scale)}
+        if self.logit_bias is not None:
+            scalars["logit_bias"] = self.logit_bias
+        return Outputs(features, scalars, {})

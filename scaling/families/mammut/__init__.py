@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from scaling.families import Profile, World
 from scaling.families._flops import mammut_profile
 from scaling.families._tokenizers import PAD_ID
-from scaling.families._towers import MAMMUT, ModelConfig
+from scaling.families._towers import MAMMUT, ViTConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class MammutFamily:
     """The reference study's variant of MaMMUT. See `scaling.families.Family`."""
 
-    models: Mapping[str, ModelConfig] = MAMMUT
+    models: Mapping[str, ViTConfig] = MAMMUT
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""

@@ -16,13 +16,13 @@ from torch.nn import functional
 from scaling.families import Outputs
 from scaling.families._contrastive import upcast
 from scaling.families._tokenizers import PAD_ID
-from scaling.families._towers import ModelConfig
+from scaling.families._towers import ViTConfig
 
 
 class Mammut(nn.Module):
     """An image tower and one decoder that is both the text tower and the captioner."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ViTConfig) -> None:
         """Fresh weights; the image feature and the text feature must have the same width."""
         super().__init__()
         assert config.embed_dim == config.text_width, "the decoder has no text projection"
@@ -116,7 +116,7 @@ class _Decoder(nn.Module):
     Blocks keep torch's default initialisation (not CLIP's), as published.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         width, heads = config.text_width, config.text_heads
         self.crossed_layers = tuple(config.cross_attention_layers)

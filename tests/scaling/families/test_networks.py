@@ -4,7 +4,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from open_clip.loss import ClipLoss
+from open_clip.loss import ClipLoss, SigLipLoss
 
 from scaling.datasets import DATASETS
 from scaling.families import FAMILIES, Family, World
@@ -23,6 +23,11 @@ def batch_of(family: Family, model: str, count: int = 8) -> tuple[torch.Tensor, 
     samples = dataset.open(dataset.options(), seed=0).read(0, count, config.image_size)
     tokens = torch.from_numpy(tokenize(samples.captions, config))
     return to_inputs(samples.images, CPU), tokens
+
+
+def open_clips_loss(family: Family) -> torch.nn.Module:
+    loss: torch.nn.Module = SigLipLoss() if family is FAMILIES.get("siglip") else ClipLoss()
+    return loss
 
 
 @pytest.fixture(params=FAMILIES.names())
@@ -79,7 +84,7 @@ def test_contrastive_loss_is_that_of_open_clip(family: Family) -> None:
     features, scalars, _ = network(images, tokens)
     ours = family.batch_losses(features, scalars, World())["contrastive"]
 
-    theirs = ClipLoss()(*features.values(), network.logit_scale.exp())
+    theirs = open_clips_loss(family)(*features.values(), **scalars)
     assert ours.item() == theirs.item()
 
 
@@ -93,7 +98,9 @@ def test_contrastive_logits_stay_in_fp32_under_bf16(family: Family) -> None:
         loss = family.batch_losses(features, scalars, World())["contrastive"]
 
     image, text = (one.float() for one in features.values())
-    exact = ClipLoss()(image, text, scalars["logit_scale"].float())
+    exact = open_clips_loss(family)(
+        image, text, **{name: one.float() for name, one in scalars.items()}
+    )
     assert loss.dtype == torch.float32
     assert loss.item() == exact.item()
 
@@ -124,3 +131,10 @@ def test_clip_and_open_clip_exchange_weights() -> None:
         torch.testing.assert_close(
             ours.encode_text(tokens), theirs.encode_text(tokens, normalize=True)
         )
+
+
+def test_siglip_starts_from_the_papers_scale_and_bias() -> None:
+    network = FAMILIES.get("siglip").build("tiny-a")
+
+    assert network.logit_scale.exp().item() == pytest.approx(10)
+    assert network.logit_bias.item() == -10
