@@ -13,6 +13,7 @@ from scaling.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
+    from scaling.families import Ability
     from scaling.families._towers import ModelConfig
 
 MAIN_METRICS = frozenset(
@@ -43,6 +44,8 @@ class Task(Protocol):
 
     metrics: tuple[str, ...]
     """The names of what `measure` returns."""
+    needs: "Ability"
+    """What it asks of a network."""
 
     def measure(self, network: "nn.Module", config: "ModelConfig") -> Mapping[str, float]:
         """Each metric's value for a network in eval mode, on the device of its parameters."""

@@ -10,6 +10,7 @@ from scaling.evals._zero_shot import classification_metrics, classifier
 if TYPE_CHECKING:
     from torch import nn
 
+    from scaling.families import Ability
     from scaling.families._towers import ModelConfig
 
 _PER_CLASS = 20
@@ -22,6 +23,7 @@ class ShapesClassification:
     """See `scaling.evals.Task`."""
 
     metrics: tuple[str, ...] = ("acc1", "acc5", "mean_per_class_recall")
+    needs: "Ability" = "features"
 
     def measure(self, network: "nn.Module", config: "ModelConfig") -> dict[str, float]:
         """See `Task.measure`."""

@@ -9,6 +9,7 @@ from scaling.evals._retrieval import retrieval_metrics
 if TYPE_CHECKING:
     from torch import nn
 
+    from scaling.families import Ability
     from scaling.families._towers import ModelConfig
 
 _IMAGES = 500
@@ -19,6 +20,7 @@ class ShapesRetrieval:
     """See `scaling.evals.Task`."""
 
     metrics: tuple[str, ...] = ("image_retrieval_recall@5", "text_retrieval_recall@5")
+    needs: "Ability" = "features"
 
     def measure(self, network: "nn.Module", config: "ModelConfig") -> dict[str, float]:
         """See `Task.measure`."""

@@ -7,7 +7,7 @@ and profiles are made without it. Modules whose names begin with '_' are shared 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from scaling.registry import Registry
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from scaling.families._towers import ModelConfig
     from scaling.trial import Recipe
+
+
+Ability = Literal["features", "captions"]
+"""What can be asked of a family's networks: features of images and texts, or how likely a caption
+is. Tasks need one or the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +74,26 @@ class Family(Protocol):
         """Model sizes by name."""
         ...
 
+    @property
+    def abilities(self) -> "frozenset[Ability]":
+        """What tasks may ask of its networks; a task that needs more is refused in a grid."""
+        ...
+
     def profile(self, model: str) -> Profile:
         """Parameters and forward GFLOPs of `model`, in closed form, without torch."""
         ...
 
-    def build(self, model: str) -> "nn.Module":
+    def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
         """A network with fresh weights drawn from torch's global random state.
 
-        It has `encode_image(images_BCHW) -> (B, D)` and `encode_text(tokens_BT) -> (B, D)`, both
-        of unit L2 norm. Calling it with both gives `Outputs`; with `captions=False` as well, those
-        without `sums` and what they cost.
+        Calling it with images (B, 3, H, W) and tokens (B, T) gives `Outputs`; with
+        `captions=False` as well, those without `sums` and what they cost. With the ability
+        'features' it has `encode_image(images_BCHW) -> (B, D)` and `encode_text(tokens_BT) ->
+        (B, D)`, both of unit L2 norm; with 'captions', `caption_log_likelihood(images_BCHW,
+        tokens_NT) -> (N,)`: log p of each caption's tokens given its image, N / B captions an
+        image, one image after another.
+
+        `recipe` says what of training changes the network itself; None is all defaults.
         """
         ...
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from scaling.errors import GridError, unknown
+from scaling.evals import TASKS
 from scaling.families import FAMILIES, Profile
 from scaling.grid.spec import Grid, Match, RecipeRule, Schedule
 from scaling.plan import Cell, Plan, PlannedTrial, Resources, with_branch_points
@@ -31,7 +32,7 @@ class _Asked(NamedTuple):
 
 def expand(grid: Grid, *, text: str, source: str) -> Plan:
     """The plan of `grid`; raises `GridError` naming `source` with every problem at once."""
-    problems = _unknown_models(grid)
+    problems = _unknown_models(grid) + _unable_families(grid)
     cells: list[Cell] = []
     if not problems:
         for asked in _combinations(grid):
@@ -67,6 +68,21 @@ def _unknown_models(grid: Grid) -> list[str]:
         )
         if model not in models and not excluded:
             problems.append(f"models.{position}: {unknown(f'model of {family}', model, models)}")
+    return problems
+
+
+def _unable_families(grid: Grid) -> list[str]:
+    """A task that needs what networks of a family do not give."""
+    problems = []
+    for (position, name), family in itertools.product(enumerate(grid.evaluate), grid.families):
+        able = FAMILIES.get(family).abilities
+        if (needed := TASKS.get(name).needs) not in able:
+            others = [task for task in TASKS.names() if TASKS.get(task).needs in able]
+            problems.append(
+                f"evaluate.{position}: {name} needs {needed}, which {family} does not give "
+                f"(tasks for {family}: {', '.join(others) or 'none'}); a family with tasks of its "
+                "own takes a grid of its own"
+            )
     return problems
 
 

@@ -34,7 +34,7 @@ class Session:
         self.random = RandomState(trial.seed, device)
         with self.random.active():
             # Drawn on the CPU, so that a seed means the same weights on every device.
-            self.network = self.family.build(trial.model).to(device)
+            self.network = self.family.build(trial.model, trial.recipe).to(device)
         self.optimizer = adamw(self.network, trial.recipe)
         self.gradients = Gradients(self.family, trial.recipe, precision=self._precision)
         self.samples_seen = 0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from scaling.families import Profile, World
+from scaling.families import Ability, Profile, World
 from scaling.families._flops import clip_profile
 from scaling.families._towers import CLIP, ViTConfig
 
@@ -17,12 +17,13 @@ class ClipFamily:
     """open_clip's own network and loss. See `scaling.families.Family`."""
 
     models: Mapping[str, ViTConfig] = CLIP
+    abilities: frozenset[Ability] = frozenset({"features"})
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""
         return clip_profile(self.models[model])
 
-    def build(self, model: str) -> "nn.Module":
+    def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
         """See `Family.build`."""
         from scaling.families.clip.network import Clip
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from scaling.families import Profile, World
+from scaling.families import Ability, Profile, World
 from scaling.families._flops import mammut_profile
 from scaling.families._tokenizers import PAD_ID
 from scaling.families._towers import MAMMUT, ViTConfig
@@ -18,12 +18,13 @@ class MammutFamily:
     """The reference study's variant of MaMMUT. See `scaling.families.Family`."""
 
     models: Mapping[str, ViTConfig] = MAMMUT
+    abilities: frozenset[Ability] = frozenset({"features", "captions"})
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""
         return mammut_profile(self.models[model])
 
-    def build(self, model: str) -> "nn.Module":
+    def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
         """See `Family.build`."""
         from scaling.families.mammut.network import Mammut
 

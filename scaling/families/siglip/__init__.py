@@ -12,6 +12,8 @@ from scaling.families.clip import ClipFamily
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from scaling.trial import Recipe
+
 INIT_LOGIT_SCALE = math.log(10)
 INIT_LOGIT_BIAS = -10.0
 """Section 3.2 and algorithm 1 of the paper; open_clip's `--siglip` sets the same."""
@@ -26,7 +28,7 @@ class SiglipFamily(ClipFamily):
         """See `Family.profile`."""
         return siglip_profile(self.models[model])
 
-    def build(self, model: str) -> "nn.Module":
+    def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
         """See `Family.build`."""
         from scaling.families.clip.network import Clip
 

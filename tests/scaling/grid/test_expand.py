@@ -4,6 +4,7 @@ import pytest
 
 from scaling.cost import cost, shared
 from scaling.errors import GridError
+from scaling.families import FAMILIES
 from scaling.grid import expand, parse_grid
 from scaling.plan import Plan, cooldowns
 from scaling.trial import Cosine, Trunk
@@ -148,3 +149,14 @@ def test_sharing_a_trunk_saves_what_the_formula_says() -> None:
 
     assert cost(plan.trials).samples == 0.8 * 12800 + 0.2 * 19200
     assert shared(plan).saved == pytest.approx(1 - 14080 / 19200)
+
+
+def test_a_task_that_a_family_cannot_do_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = FAMILIES.get("clip")
+    monkeypatch.setattr(type(clip), "abilities", frozenset({"captions"}))
+
+    with pytest.raises(GridError) as caught:
+        plan_of(evaluate=["shapes_retrieval"], families=["clip", "mammut"])
+
+    (problem,) = caught.value.problems
+    assert problem.startswith("evaluate.0: shapes_retrieval needs features, which clip does not")
