@@ -21,6 +21,7 @@ from fitting.prediction import Prediction, Score
 from fitting.resample import Refits
 from fitting.series import Series, Setting
 from fitting.series_fit import SeriesFit
+from fitting.surfaces import model_frontier
 
 __all__ = [
     "LAWS",
@@ -44,4 +45,5 @@ __all__ = [
     "SeriesFit",
     "Setting",
     "analyse",
+    "model_frontier",
 ]

@@ -55,14 +55,14 @@ class Calibrator:
         cases = tuple(chain.from_iterable(one.cases for one in parts))
         tested = Backtest((self._name,), Cuts(), self._options.level, cases, ())
         found = calibrate(tested, self._name, series.setting, series.family)
-        if self._options.interval == "bootstrap":
+        if self._options.interval_name == "bootstrap":
             return replace(found, reason="intervals made of refits are not backtested")
         return found
 
     def _test(self, task: str) -> Backtest:
         if task not in self._tested:
             # A backtest of intervals that are made of refits would draw refits for every fold.
-            its = self._series.get(task, []) if self._options.interval != "bootstrap" else []
+            its = self._series.get(task, []) if self._options.interval_name != "bootstrap" else []
             estimators = {self._name: self._options.estimator}
             self._tested[task] = backtest_series(its, estimators, Cuts())
         return self._tested[task]

@@ -3,8 +3,7 @@
 A method is a function of many resamples of one series at once, so that a bootstrap that takes the
 frontier again costs little more than one frontier. To add one that chooses among cells, write a
 function of their compute and error and put `@_register` before it. To add one that needs more, or
-that moves cells, such as a model of error over size and samples seen, `register` a function of
-`Cells`.
+that moves cells, `register` a function of `Cells`, as `fitting.surfaces.model_frontier` is.
 """
 
 from __future__ import annotations
@@ -40,6 +39,10 @@ class Cells(NamedTuple):
     error: Floats
     samples_seen: Floats | None = None
     """None where it was not given."""
+    chance_error: float | None = None
+    """Error of a model that has learned nothing; None where nobody knows."""
+    is_fraction: bool = True
+    """Whether an error lies in [0, 1]; else it is a loss."""
 
     @property
     def gflops_per_sample(self) -> Floats:
@@ -48,27 +51,48 @@ class Cells(NamedTuple):
             raise FitError("this frontier needs the samples seen of every cell")
         return self.gflops / self.samples_seen
 
+    @property
+    def order(self) -> Integers:
+        """Where the cells stand by ascending compute, then error, then samples seen (m,)."""
+        seen = np.zeros(len(self.error)) if self.samples_seen is None else self.samples_seen
+        return np.lexsort((seen, self.error, self.gflops))
+
     def take(self, rows: Integers | Masks) -> Cells:
         """Some of the cells."""
         seen = None if self.samples_seen is None else self.samples_seen[rows]
-        return Cells(self.gflops[rows], self.error[rows], seen)
+        return self._replace(gflops=self.gflops[rows], error=self.error[rows], samples_seen=seen)
+
+
+Curve = Callable[["Floats"], "Floats"]
+"""Error (t,) at compute (t,) in GFLOPs."""
 
 
 class Chosen(NamedTuple):
     """The frontiers of b resamples."""
 
-    on_frontier: Masks
-    """Which of the cells are points of it (b, m)."""
+    weight: Floats
+    """How often each cell counts as a point of it (b, m), 0 where it is none."""
     error: Floats
     """Their error there (m,) or (b, m): what was measured, unless the method moves cells."""
+    left_out: str = ""
+    """Why the cells of weight 0 are no points, if the method leaves any out and moves the rest."""
+    model: Curve | None = None
+    """The frontier of the model itself that moved the cells, of all of them."""
 
 
-MODELS: dict[str, Callable[[Cells, Masks], Chosen]] = {}
+Model = Callable[["Cells", "Floats", "np.random.Generator | None"], Chosen]
+"""(cells, how often each resample holds each (b, m), generator) -> the frontiers.
+
+Without a generator nothing may be random. `Chosen.weight` counts a cell as often as it was drawn
+if the method keeps more than the best.
+"""
+
+MODELS: dict[str, Model] = {}
 """Methods that need more than compute and error, or move cells to the frontier."""
 
 
-def register(name: str, method: Callable[[Cells, Masks], Chosen]) -> None:
-    """Make `method`, of cells and of which of them each resample holds (b, m), known as `name`."""
+def register(name: str, method: Model) -> None:
+    """Make `method` known as `name`."""
     MODELS[name] = method
 
 
@@ -82,6 +106,8 @@ class Frontier:
     """Where each point stands in the arrays that were given."""
     left_out: Mapping[str, int]
     """How many points were left out, by reason."""
+    model: Curve | None = None
+    """The frontier of the model itself, where one moved the points to it."""
 
     def __len__(self) -> int:
         """Number of points."""
@@ -91,31 +117,50 @@ class Frontier:
 def frontier(
     method: str, gflops: Floats, error: Floats, samples_seen: Floats | None = None
 ) -> Frontier:
-    """The frontier of one series by a registered method; the order of the points is irrelevant."""
-    order = np.lexsort((error, gflops))
-    cells = Cells(gflops, error, samples_seen).take(order)
-    everything = np.ones((1, len(order)), dtype=bool)
-    on_frontier, errors = choose(method, cells, everything)
-    chosen = on_frontier[0]
-    undominated = pareto(cells.gflops, cells.error, everything)[0]
-    other = ABOVE_HULL if method == "hull" else NOT_BEST_OF_BIN
-    counts = {
-        BEATEN: int(np.sum(~chosen & ~undominated)),
-        other: int(np.sum(~chosen & undominated)),
-    }
-    left_out = {reason: count for reason, count in counts.items() if count}
-    at_frontier = np.broadcast_to(errors, on_frontier.shape)[0]
-    return Frontier(cells.gflops[chosen], at_frontier[chosen], order[chosen], left_out)
+    """`frontier_of` cells of which nothing else is known."""
+    return frontier_of(method, Cells(gflops, error, samples_seen))
 
 
-def choose(method: str, cells: Cells, held: Masks) -> Chosen:
-    """The frontiers of resamples of `cells`, of which `held` (b, m) says what each holds.
+def frontier_of(method: str, cells: Cells) -> Frontier:
+    """The frontier of one series by a registered method; the order of the cells is irrelevant.
+
+    Raises `FitError` if the method is unknown or lacks something.
+    """
+    order = cells.order
+    cells = cells.take(order)
+    found = choose(method, cells, np.ones((1, len(order))))
+    chosen = found.weight[0] > 0
+    error = np.broadcast_to(found.error, found.weight.shape)[0]
+    left_out = _left_out(method, cells, chosen, found.left_out)
+    return Frontier(cells.gflops[chosen], error[chosen], order[chosen], left_out, found.model)
+
+
+def _left_out(method: str, cells: Cells, chosen: Masks, reason: str) -> dict[str, int]:
+    """How many cells were not chosen, by reason."""
+    if reason:
+        counts = {reason: int(np.sum(~chosen))}
+    else:
+        everything = np.ones((1, len(chosen)), dtype=bool)
+        undominated = pareto(cells.gflops, cells.error, everything)[0]
+        other = ABOVE_HULL if method == "hull" else NOT_BEST_OF_BIN
+        counts = {
+            BEATEN: int(np.sum(~chosen & ~undominated)),
+            other: int(np.sum(~chosen & undominated)),
+        }
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def choose(
+    method: str, cells: Cells, drawn: Floats, generator: np.random.Generator | None = None
+) -> Chosen:
+    """The frontiers of resamples of `cells`; `drawn` (b, m) says how often each holds each cell.
 
     Raises `FitError` if the method is unknown or lacks something.
     """
     if method in MODELS:
-        return MODELS[method](cells, held)
-    return Chosen(method_named(method)(cells.gflops, cells.error, held), cells.error)
+        return MODELS[method](cells, drawn, generator)
+    on_frontier = method_named(method)(cells.gflops, cells.error, drawn > 0)
+    return Chosen(on_frontier.astype(np.float64), cells.error)
 
 
 def check_method(name: str) -> None:

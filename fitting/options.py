@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitting.errors import FitError
-from fitting.frontier import check_method
+from fitting.frontier import MODELS, check_method
 from fitting.laws import law_named
 from fitting.loss import loss_named
 from fitting.objective import Objective, kappa_named
@@ -59,10 +59,12 @@ class Options:
     """`squares`, `log` (squares of logarithms), `huber[:DELTA]` or `log-huber[:DELTA]`."""
     prior: str = DEFAULT
     """`none` or `weak`; the same for every contestant."""
-    interval: str = "t"
-    """How the interval of a law is made: `t`, `profile` or `bootstrap`."""
-    resample: str = "cells"
-    """What the bootstrap draws again: `cells`, `points` of the frontier, or `runs` (trials)."""
+    interval: str = DEFAULT
+    """How the interval of a law is made: `t`, `profile` or `bootstrap`; by default t, but for the
+    frontier `model`, whose points share one fitted surface, bootstrap."""
+    resample: str = DEFAULT
+    """What the bootstrap draws again: `cells`, `points` of the frontier, `runs` (trials), or the
+    sizes and samples seen of a `grid`; by default cells, but for the frontier `model` the grid."""
     chance_error: float | Mapping[str, float] | None = None
     """Error of a model that has learned nothing, for all tasks or by task; None takes it from the
     table of points, or 1 for a fraction."""
@@ -105,12 +107,12 @@ class Options:
             except FitError as error:
                 problems.append(str(error))
         for word, value, known in (
-            ("interval", self.interval, INTERVALS),
-            ("resample", self.resample, KINDS),
+            ("interval", self.interval_name, INTERVALS),
+            ("resample", self.resample_name, KINDS),
         ):
             if value not in known:
                 problems.append(f"unknown {word} {value!r} (known: {', '.join(known)})")
-        if self.interval == "profile" and "huber" in self.loss:
+        if self.interval_name == "profile" and "huber" in self.loss:
             problems.append(f"loss {self.loss} has no profile likelihood; take t or bootstrap")
         return problems
 
@@ -138,6 +140,20 @@ class Options:
         return FULL_LAW if self.frontier == "published" else BEST_LAW
 
     @property
+    def interval_name(self) -> str:
+        """How the interval is made, with the default resolved."""
+        if self.interval != DEFAULT:
+            return self.interval
+        return "bootstrap" if self.frontier in MODELS else "t"
+
+    @property
+    def resample_name(self) -> str:
+        """What is drawn again, with the default resolved."""
+        if self.resample != DEFAULT:
+            return self.resample
+        return "grid" if self.frontier in MODELS else "cells"
+
+    @property
     def estimator(self) -> Estimator:
         """The options that concern one series."""
         return Estimator(
@@ -148,8 +164,8 @@ class Options:
             level=self.level,
             seed=self.seed,
             objective=self._objective,
-            interval=self.interval,
-            resample=self.resample,
+            interval=self.interval_name,
+            resample=self.resample_name,
             chance_error=self.chance_error,
             falls_back=self.law == DEFAULT,
         )

@@ -8,7 +8,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from fitting.provenance import data_sha256
-from fitting.series_fit import INTERVALS
 
 if TYPE_CHECKING:
     from fitting.calibration import Calibration
@@ -44,7 +43,7 @@ def fit_entry(fit: SeriesFit, targets: tuple[float, ...]) -> dict[str, Any]:
         "interval": {
             "level": fit.level,
             "of": "the law (confidence), not one new trial",
-            "method": INTERVALS[fit.interval_method],
+            "method": fit.interval_text,
             "claim": fit.claim,
             "doubt": fit.doubt,
         },
@@ -165,8 +164,8 @@ def options_entry(options: Options) -> dict[str, Any]:
         "weights": options.estimator.objective.weights_name,
         "loss": options.loss,
         "prior": options.estimator.objective.prior_name,
-        "interval": options.interval,
-        "resample": options.resample,
+        "interval": options.interval_name,
+        "resample": options.resample_name,
         "chance_error": dict(chance) if isinstance(chance, Mapping) else chance,
         "max_compute": dict(limit) if isinstance(limit, Mapping) else limit,
         "targets": list(options.targets),

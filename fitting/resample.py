@@ -12,17 +12,20 @@ from fitting.errors import FitError
 from fitting.frontier import Cells, choose
 from fitting.objective import Objective
 from fitting.search import optimum_of_each
+from fitting.surfaces.cells import Cells as GridCells
+from fitting.surfaces.resample import draw
 
 if TYPE_CHECKING:
     from fitting.errors import Floats, Integers
     from fitting.laws import Law
 
-KINDS = ("cells", "points", "runs")
+KINDS = ("cells", "points", "runs", "grid")
 """What is drawn with replacement.
 
 Cells, after which the frontier is taken again; the points of the frontier as it is, so that how
-it was chosen does not count; or runs, that is trials with all their cells, which share what went
-right or wrong in training.
+it was chosen does not count; runs, that is trials with all their cells, which share what went
+right or wrong in training; or the sizes and, independently, the samples seen of a grid, whose rows
+share what a surface misses, see `fitting.surfaces.resample.draw`.
 """
 MOST_ROUNDS = 20
 """Times that resamples too poor to fit are drawn again before the bootstrap gives up."""
@@ -87,7 +90,7 @@ def refit_all(
     Raises `FitError` if most resamples are too poor.
     """
     objective = (objective or Objective()).of(law)
-    order = np.lexsort((cells.error, cells.gflops))
+    order = cells.order
     cells = cells.take(order)
     run = np.arange(len(order)) if run is None else run[order]
     generator = np.random.default_rng([how.seed, crc32(cells.error.tobytes())])
@@ -116,21 +119,29 @@ def _draw(
     """How often each cell counts in each resample (count, m), and its error (m,) or (count, m)."""
     size = len(cells.gflops)
     if how.kind == "points":
-        everything = np.ones((1, size), dtype=bool)
-        on_frontier, error = choose(how.frontier, cells, everything)
-        points = np.flatnonzero(on_frontier[0])
+        chosen = choose(how.frontier, cells, np.ones((1, size)))
+        points = np.flatnonzero(chosen.weight[0])
         weight = np.zeros((count, size))
         weight[:, points] = generator.multinomial(
             len(points), np.full(len(points), 1 / len(points)), size=count
         )
-        return weight, np.broadcast_to(error, (1, size))[0]
-    _, unit = np.unique(run, return_inverse=True)
-    unit = unit.reshape(-1) if how.kind == "runs" else np.arange(size)
+        return weight, np.broadcast_to(chosen.error, (1, size))[0]
+    if how.kind == "grid":
+        times = draw(GridCells.of_series(cells), count, generator)
+    else:
+        times = _times_each(run if how.kind == "runs" else np.arange(size), count, generator)
+    chosen = choose(how.frontier, cells, times, generator)
+    return chosen.weight, chosen.error
+
+
+def _times_each(run: Integers, count: int, generator: np.random.Generator) -> Floats:
+    """How often each of `count` resamples of whole runs holds each cell (count, m)."""
+    unit = np.unique(run, return_inverse=True)[1].reshape(-1)
     units = int(unit.max()) + 1
-    held = np.zeros((count, units), dtype=bool)
-    held[np.arange(count)[:, None], generator.integers(units, size=(count, units))] = True
-    on_frontier, error = choose(how.frontier, cells, held[:, unit])
-    return on_frontier.astype(np.float64), error
+    drawn = generator.integers(units, size=(count, units))
+    times = np.zeros((count, units))
+    np.add.at(times, (np.arange(count)[:, None], drawn), 1.0)
+    return times[:, unit]
 
 
 def _fit_each(

@@ -9,7 +9,7 @@ import numpy as np
 
 from fitting.errors import FitError
 from fitting.fit import fit
-from fitting.frontier import frontier
+from fitting.frontier import frontier_of
 from fitting.prediction import Score
 from fitting.validate_folds import Cuts
 
@@ -58,7 +58,7 @@ def _misses(
     """Predicted minus measured error (laws, t); None if the fold does not determine every law."""
     try:
         fold.training.check()
-        best = frontier(method, *fold.training.cells)
+        best = frontier_of(method, fold.training.cells)
         fits = [fit(one.law, best.gflops, best.error, objective) for one in tried]
     except FitError:
         return None

@@ -117,9 +117,9 @@ def _no_floor(prior: Prior | None) -> Prior:
 
 def _sorted_cells(side: SeriesFit) -> tuple[Floats, Floats, Masks]:
     """Compute and error of the cells by ascending compute, and that all are held (1, m)."""
-    gflops, error, _ = side.series.cells
-    order = np.lexsort((error, gflops))
-    return gflops[order], error[order], np.ones((1, len(order)), dtype=bool)
+    cells = side.series.cells
+    cells = cells.take(cells.order)
+    return cells.gflops, cells.error, np.ones((1, len(cells.error)), dtype=bool)
 
 
 def _variant(factor: str, choice: str, one: Comparison) -> Variant:

@@ -99,7 +99,13 @@ class Series:
     @property
     def cells(self) -> Cells:
         """The cells that may be fitted, as frontier methods take them."""
-        return Cells(self.gflops, self.error, self.samples_seen).take(~self.is_held_out)
+        return Cells(
+            self.gflops,
+            self.error,
+            self.samples_seen,
+            self.chance_error,
+            self.setting.is_fraction,
+        ).take(~self.is_held_out)
 
     @property
     def is_held_out(self) -> Masks:

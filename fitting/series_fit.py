@@ -11,7 +11,7 @@ import numpy as np
 
 from fitting.errors import FitError
 from fitting.fit import Fit, fit, student_t
-from fitting.frontier import Frontier, frontier, held_out_frontier
+from fitting.frontier import Frontier, frontier_of, held_out_frontier
 from fitting.laws import LAWS
 from fitting.likelihood import profile_interval
 from fitting.objective import Objective
@@ -32,6 +32,8 @@ INTERVALS = {
     "bootstrap": "percentiles of the refits",
 }
 """How confidence intervals of a law are made, in words."""
+DRAWN_OUT = "drawn out to hold the frontier of the surface that moved the cells as well"
+"""Where a frontier's `model` is not None."""
 FEWEST_POINTS = 5
 """Points of a frontier below which nothing is left to judge a law by."""
 FULL_LAW = "saturating"
@@ -91,6 +93,8 @@ class SeriesFit:
             return f"{names} ended at the end of the search: the points do not determine the law"
         if tests.shows_misfit:
             return f"the law does not follow the points: {tests}"
+        if self.interval_method == "bootstrap" and self.refits is None:
+            return "there are no refits to make the interval of"
         return "" if tests.was_tested else str(tests)
 
     @property
@@ -119,11 +123,19 @@ class SeriesFit:
         """The held-out score, None without held-out points."""
         return score(self.fit, self.held_out)
 
+    @property
+    def interval_text(self) -> str:
+        """How intervals are made, in words."""
+        how = INTERVALS[self.interval_method]
+        return how if self.frontier.model is None else f"{how}, {DRAWN_OUT}"
+
     def interval(self, gflops: Floats) -> tuple[Floats, Floats]:
         """Confidence interval of the law at the level of the analysis, low and high end (t,).
 
         By `interval_method`, within what the metric allows. A law that predicts more than that, as
-        a power law does at small compute, is where its interval ends.
+        a power law does at small compute, is where its interval ends. Where a model moved the
+        cells, the interval is drawn out to hold, as wide, around the model's own frontier too: a
+        law that follows many points closely is no better than its shape, and theirs differ.
         """
         if self.interval_method == "profile":
             low, high = profile_interval(self.fit, gflops, self.level)
@@ -134,11 +146,15 @@ class SeriesFit:
             low, high = np.minimum(low, predicted), np.maximum(high, predicted)
         else:
             low, high = self.fit.interval(gflops, self.level)
+        if self.frontier.model is not None:
+            apart = self.frontier.model(gflops) - self.fit.predict(gflops)
+            low = np.maximum(low + np.minimum(apart, 0.0), 0.0)
+            high = high + np.maximum(apart, 0.0)
         return low, self._allowed(high, self.fit.predict(gflops))
 
     def new_run_interval(self, gflops: Floats) -> tuple[Floats, Floats]:
         """Prediction interval of one new point of the frontier, not calibrated, (t,) and (t,)."""
-        if self.interval_method == "t":
+        if self.interval_method == "t" and self.frontier.model is None:
             low, high = self.fit.new_run_interval(gflops, self.level)
             return low, self._allowed(high, self.fit.predict(gflops))
         low, high = self.interval(gflops)
@@ -201,10 +217,13 @@ class Estimator:
         Raises `FitError` if the series cannot be fitted.
         """
         series.check()
+        series = self._with_chance(series)
         cells = series.cells
-        best = frontier(self.frontier, *cells)
+        best = frontier_of(self.frontier, cells)
         held_out = held_out_frontier(series.gflops, series.error, series.max_compute)
         laws, objective, notes = self._suited_to(series)
+        if best.model is not None:
+            notes.append(f"the interval is {INTERVALS[self.interval]}, {DRAWN_OUT}")
         needed = max(FEWEST_POINTS, min(len(law.parameters) for law in laws) + 1)
         if len(best) < needed:
             which = f"the {laws[0].name} law needs" if len(laws) == 1 else "the laws need"
@@ -272,11 +291,8 @@ class Estimator:
         return [LAWS[FULL_LAW]], Objective(), [note]
 
     def _chance_error(self, series: Series) -> float | None:
-        given = self.chance_error
-        if isinstance(given, Mapping):
-            given = given.get(series.setting.task)
-        if given is None:
-            given = series.chance_error
+        """What the series knows; that of a model that is always wrong for other fractions."""
+        given = series.chance_error
         if not series.setting.is_fraction:
             return given
         if given is not None and given > 1:
@@ -285,6 +301,13 @@ class Estimator:
                 "give a fraction"
             )
         return 1.0 if given is None else given
+
+    def _with_chance(self, series: Series) -> Series:
+        """The series with the error of chance that the options give it, if they do."""
+        given = self.chance_error
+        if isinstance(given, Mapping):
+            given = given.get(series.setting.task)
+        return series if given is None else replace(series, chance_error=given)
 
     def _refits(self, series: Series, fitted: Fit, notes: list[str]) -> Refits | None:
         kept = ~series.is_held_out

@@ -14,8 +14,11 @@ from fitting.errors import FitError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fitting.errors import Floats, Masks
+    from fitting.errors import Floats, Integers, Masks
+    from fitting.frontier import Cells as SeriesCells
 
+SAME_SIZE = 1e-9
+"""Relative difference of sizes that are one: compute / samples seen rounds."""
 FLATTEST = 0.01
 """Relative fall of the error below which nothing has been learned yet."""
 
@@ -38,6 +41,12 @@ class Cells:
     @classmethod
     def of(cls, gflops_per_sample: Floats, samples_seen: Floats, error: Floats) -> Cells:
         """Cells by ascending compute. Raises `FitError` at what is negative or not finite."""
+        cells = cls.in_order(gflops_per_sample, samples_seen, error)
+        return cells.where(np.lexsort((cells.error, cells.samples_seen, cells.compute_gflops)))
+
+    @classmethod
+    def in_order(cls, gflops_per_sample: Floats, samples_seen: Floats, error: Floats) -> Cells:
+        """Cells as they stand. Raises `FitError` as `of` does."""
         size, samples, measured = (
             np.asarray(column, dtype=np.float64)
             for column in (gflops_per_sample, samples_seen, error)
@@ -54,8 +63,14 @@ class Cells:
         ]
         if problems:
             raise FitError("; ".join(problems))
-        order = np.lexsort((measured, samples, size * samples))
-        return cls(size[order], samples[order], measured[order])
+        return cls(_without_rounding(size), samples, measured)
+
+    @classmethod
+    def of_series(cls, cells: SeriesCells) -> Cells:
+        """The cells of a series as they stand; raises `FitError` without samples seen."""
+        size = cells.gflops_per_sample
+        assert cells.samples_seen is not None
+        return cls.in_order(size, cells.samples_seen, cells.error)
 
     @classmethod
     def from_points(cls, points: pd.DataFrame) -> Cells:
@@ -85,8 +100,8 @@ class Cells:
         """Total forward GFLOPs of each cell (m,)."""
         return self.gflops_per_sample * self.samples_seen
 
-    def where(self, kept: Masks) -> Cells:
-        """Some of the cells."""
+    def where(self, kept: Masks | Integers) -> Cells:
+        """Some of the cells, or all in another order."""
         return Cells(self.gflops_per_sample[kept], self.samples_seen[kept], self.error[kept])
 
     def up_to(self, max_compute: float) -> Cells:
@@ -110,3 +125,11 @@ class Cells:
             )
         if problems:
             raise FitError("; ".join(problems))
+
+
+def _without_rounding(size: Floats) -> Floats:
+    """Sizes (m,) of which those that differ by rounding alone are the smallest of them."""
+    every, place = np.unique(size, return_inverse=True)
+    is_other = np.diff(every, prepend=0.0) > SAME_SIZE * every
+    first: Floats = every[is_other][np.cumsum(is_other) - 1]
+    return first[place.reshape(-1)]

@@ -101,13 +101,23 @@ class SurfaceFit:
     def refit(self, refits: int, seed: int) -> Surfaces:
         """Fit the law again to `refits` resamples of the cells; see `fitting.surfaces.resample`.
 
-        Each search starts at the optimum of all cells. A prior is drawn anew for each, so that
-        what it leaves open shows. The random stream depends on `seed` and on the measured errors,
-        so neither the order of cells nor the name of a family matters.
+        A prior is drawn anew for each, so that what it leaves open shows. The random stream
+        depends on `seed` and on the measured errors, so neither the order of cells nor the name
+        of a family matters.
         """
         generator = np.random.default_rng([seed, crc32(self.cells.error.tobytes())])
         weight = draw(self.cells, refits, generator)
-        penalty = None if self.penalty is None else self.penalty.drawn(refits, generator)
+        return self.refit_to(weight, generator)
+
+    def refit_to(self, weight: Floats, generator: np.random.Generator | None = None) -> Surfaces:
+        """Fit the law again to resamples that hold each cell `weight` (b, m) times.
+
+        Each search starts at the optimum of all cells. A prior is drawn anew for each by
+        `generator`, and kept without one.
+        """
+        refits, penalty = len(weight), self.penalty
+        if penalty is not None and generator is not None:
+            penalty = penalty.drawn(refits, generator)
         at = relative(self.cells, self.best.scales)
         whole = Problem(self.law, at, self.cells.error, weight, self.loss, penalty)
         theta = [

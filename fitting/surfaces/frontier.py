@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from fitting.errors import Floats
+    from fitting.surfaces.cells import Cells
     from fitting.surfaces.fit import SurfaceFit
+    from fitting.surfaces.surfaces import Surfaces
 
 
 class MovedCells(NamedTuple):
@@ -36,6 +38,10 @@ def moved_to_frontier(fit: SurfaceFit) -> MovedCells:
     Only the cells that the surface was fitted to are moved, so hold cells out with `Cells.up_to`
     before fitting and they enter nothing.
     """
-    cells = fit.cells
-    best = fit.best.optimum(cells.compute_gflops, within=fit.best.sizes)
-    return MovedCells(cells.compute_gflops, best.error + fit.residual)
+    return MovedCells(fit.cells.compute_gflops, moved_errors(fit.best, fit.cells)[0])
+
+
+def moved_errors(surfaces: Surfaces, cells: Cells) -> Floats:
+    """Error (b, m) of each of m cells moved to the frontier of each of b surfaces."""
+    predicted = surfaces.predict(cells.gflops_per_sample, cells.samples_seen)
+    return surfaces.least_error(cells.compute_gflops) + (cells.error - predicted)

@@ -33,15 +33,21 @@ def draw(cells: Cells, refits: int, generator: np.random.Generator) -> Floats:
     if not is_grid(cells):
         every = np.arange(len(cells))
         return _levels(every, refits, generator)
-    size = np.unique(cells.gflops_per_sample, return_inverse=True)[1]
-    length = np.unique(cells.samples_seen, return_inverse=True)[1]
+    size, length = levels(cells)
     held = _levels(size, refits, generator) * _levels(length, refits, generator)
     for _ in range(ROUNDS):
-        poor = np.flatnonzero(~_determines(held, size) | ~_determines(held, length))
+        poor = np.flatnonzero(~determines(held, size, length))
         if not len(poor):
             break
         held[poor] = _levels(size, len(poor), generator) * _levels(length, len(poor), generator)
     return held
+
+
+def levels(cells: Cells) -> tuple[Integers, Integers]:
+    """The number of each cell's model size (m,), and of its samples seen (m,), from 0."""
+    size = np.unique(cells.gflops_per_sample, return_inverse=True)[1]
+    length = np.unique(cells.samples_seen, return_inverse=True)[1]
+    return size, length
 
 
 def is_grid(cells: Cells) -> bool:
@@ -57,8 +63,12 @@ def _levels(level: Integers, refits: int, generator: np.random.Generator) -> Flo
     return drawn[:, level].astype(np.float64)
 
 
-def _determines(held: Floats, level: Integers) -> Masks:
-    """Whether each resample holds cells of enough levels, (b,)."""
+def determines(held: Floats, size: Integers, length: Integers) -> Masks:
+    """Whether each resample (b, m) holds cells of enough sizes and of enough lengths, (b,)."""
+    return _holds_enough(held, size) & _holds_enough(held, length)
+
+
+def _holds_enough(held: Floats, level: Integers) -> Masks:
     different = np.zeros(len(held), dtype=np.intp)
     for value in range(int(level.max()) + 1):
         different += (held[:, level == value] > 0).any(axis=1)

@@ -33,9 +33,7 @@ def backtest(
             "defaults after commas: anchored,weights=power:0.5,prior=weak.",
         ),
     ] = None,
-    frontier: Annotated[
-        str, typer.Option(help="How the frontier is taken: bins, published, pareto or hull.")
-    ] = "bins",
+    frontier: options.Frontier = "bins",
     thresholds: Annotated[
         list[float] | None,
         typer.Option(

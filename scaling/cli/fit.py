@@ -39,7 +39,9 @@ def fit(
         str, typer.Option(help="squares, log, huber[:DELTA] or log-huber[:DELTA].")
     ] = "squares",
     prior: Annotated[str, typer.Option(help="none or weak; the same for everyone.")] = DEFAULT,
-    interval: Annotated[str, typer.Option(help="t, profile or bootstrap.")] = "t",
+    interval: Annotated[
+        str, typer.Option(help="t, profile or bootstrap (default: t; for model, bootstrap).")
+    ] = DEFAULT,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Also vary bins, ties, weights and E (--json).")
     ] = False,

@@ -21,7 +21,11 @@ Compare = Annotated[
     typer.Option(metavar="A B ...", help="What to compare (see --by), the baseline first."),
 ]
 Frontier = Annotated[
-    str, typer.Option(help="How the frontier is taken: bins, published, pareto or hull.")
+    str,
+    typer.Option(
+        help="How the frontier is taken: bins, published, pareto, hull, or model (all cells, "
+        "moved to it by a fitted surface)."
+    ),
 ]
 CompareBy = Annotated[
     Literal["family", "dataset", "schedule"],

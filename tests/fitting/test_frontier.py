@@ -171,9 +171,9 @@ def test_no_cell_lies_below_the_hull(cells: list[tuple[float, float]]) -> None:
 def test_a_method_may_need_samples_seen_and_move_cells(simulate, monkeypatch) -> None:
     """As one does that moves every cell to the frontier of a model over size and samples."""
 
-    def shifted(cells: Cells, held: np.ndarray) -> Chosen:
+    def shifted(cells: Cells, drawn: np.ndarray, _: np.random.Generator | None) -> Chosen:
         moved = cells.error - 1e-4 * np.log(cells.gflops_per_sample)
-        return Chosen(held, moved)
+        return Chosen(drawn, moved)
 
     monkeypatch.setattr("fitting.frontier.MODELS", dict(MODELS))
     register("shifted", shifted)
@@ -191,6 +191,6 @@ def test_a_method_may_need_samples_seen_and_move_cells(simulate, monkeypatch) ->
 
 
 def test_unknown_frontier_is_answered_with_the_known_ones() -> None:
-    known = r"unknown frontier 'octaves'.*bins, hull, pareto, published"
+    known = r"unknown frontier 'octaves'.*bins, hull, model, pareto, published"
     with pytest.raises(FitError, match=known):
         frontier("octaves", np.array([1.0]), np.array([0.5]))

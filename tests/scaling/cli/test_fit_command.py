@@ -244,3 +244,17 @@ def test_curves_of_what_has_no_known_compute_are_answered_in_one_message(folder:
     assert done.returncode == 2
     assert "GFLOPs per sample are known" in done.stderr
     assert not (folder / "curves.png").exists()
+
+
+def test_the_model_frontier_moves_every_cell_that_may_be_fitted(folder: Path) -> None:
+    how = ("--frontier", "model", "--max-compute", "1e10", "--refits", "100")
+
+    report = report_of(folder, *SERIES, *how)
+
+    assert report["options"]["resample"] == "grid"  # type: ignore[call-overload]
+    assert len(report["fits"]) == 2
+    for fit in report["fits"]:
+        assert sum(fit["left_out"].values()) + fit["n_points"] == fit["n_cells"]  # type: ignore
+        assert fit["n_points"] > 80  # type: ignore[operator]
+        assert fit["held_out"]["rmse"] < 0.04  # type: ignore[index]
+        assert "the surface" in fit["interval"]["method"]  # type: ignore[index]
