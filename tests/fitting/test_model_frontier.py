@@ -8,7 +8,7 @@ from surface_cells import SATURATING, grid, language_models
 from fitting import FitError, Options, SeriesFit, analyse
 from fitting.frontier import Cells, choose, frontier, frontier_of
 from fitting.resample import KINDS
-from fitting.surfaces import FOR_LOSSES, moved_to_frontier
+from fitting.surfaces import FOR_LOSSES, SaturatingSurface, fit_surface, moved_to_frontier
 from fitting.surfaces import Cells as GridCells
 from fitting.surfaces.model_frontier import BELOW_ZERO
 
@@ -202,3 +202,22 @@ def test_too_few_sizes_are_refused_with_the_reason() -> None:
         frontier_of("model", series_cells(cells))
     with pytest.raises(FitError, match="samples seen of every cell"):
         frontier("model", cells.compute_gflops, cells.error)
+
+
+def test_the_interval_covers_the_frontier_beyond_the_grid() -> None:
+    """The law of compute has another shape than the surface, which alone misses most of them."""
+    true = fit_surface(SaturatingSurface(), grid()).best
+    beyond = np.array([4e11])
+    truth = true.optimum(beyond, within=(1e-3, 1e7)).error
+    held = {"whole": 0, "of the law alone": 0}
+
+    for seed in range(12):
+        points = table(grid(seed, noise=0.013)).query("compute_gflops <= 1e11")
+        found = fitted(points.assign(error=points["error"].clip(upper=1.0)))
+        low, high = found.interval(beyond)
+        held["whole"] += int(low[0] <= truth[0] <= high[0])
+        low, high = found.fit.interval(beyond)
+        held["of the law alone"] += int(low[0] <= truth[0] <= high[0])
+
+    assert held["whole"] >= 11
+    assert held["of the law alone"] <= 9
