@@ -61,10 +61,10 @@ def model_frontier(
 
 
 def _frontier_of(fitted: SurfaceFit) -> Curve:
-    """The surface's own frontier, by models of any size: beyond the cells they will be larger."""
+    """The surface's own frontier, by models no smaller than those measured."""
     smallest, largest = fitted.best.sizes
-    anything = smallest / FARTHEST, largest * FARTHEST
-    return lambda gflops: fitted.best.optimum(gflops, within=anything).error
+    within = smallest, largest * FARTHEST
+    return lambda gflops: fitted.best.optimum(gflops, within=within).error
 
 
 def _fitted(cells: SeriesCells) -> SurfaceFit:
