@@ -1,5 +1,6 @@
-"""What every test shares: hypothesis draws the same examples in every run."""
+"""What every test shares: the same drawn examples in every run, and a cache of its own."""
 
+import pytest
 from hypothesis import Phase, settings
 
 settings.register_profile(
@@ -10,3 +11,9 @@ settings.register_profile(
     phases=[phase for phase in Phase if phase is not Phase.explain],
 )
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes of shards go where the tests write, not to the home of whoever runs them."""
+    monkeypatch.setenv("SCALING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

@@ -49,7 +49,7 @@ class ShapesStream:
         if self.options.unique is None:
             return self._slice(first, count, image_size)
         found = [self._passes.locate(position) for position in range(first, first + count)]
-        singles = [self._slice(block * BLOCK + row, 1, image_size) for block, row in found]
+        singles = [self._slice(block * BLOCK + row, 1, image_size) for block, row, _ in found]
         return Samples(
             np.concatenate([single.images for single in singles]),
             [single.captions[0] for single in singles],

@@ -16,9 +16,8 @@ from torchvision.transforms import Compose
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from scaling.datasets import DATASETS
-from scaling.datasets._decoding import center_crop, random_crop
 from scaling.datasets._shapes.scenes import Key
-from scaling.datasets._shards import index_shard
+from scaling.datasets._webdataset.decoding import center_crop, random_crop
 from scaling.datasets.webdataset import WebdatasetOptions, WebdatasetStream
 from scaling.errors import DataError
 
@@ -119,7 +118,7 @@ def test_samples_of_a_shard_are_read_together(shards: str) -> None:
 def test_patterns_and_lists_name_the_same_shards(shards: str, tmp_path: Path) -> None:
     listed = [str(tmp_path / "000.tar"), f"{tmp_path}/{{001..002}}.tar"]
 
-    assert open_stream(listed).shards == open_stream(shards).shards
+    assert open_stream(listed).sources[0].shards == open_stream(shards).sources[0].shards
 
 
 @pytest.mark.parametrize("use", [KIND.check, lambda options: KIND.open(options, 0)])
@@ -135,7 +134,8 @@ def test_all_shards_there_is_fine(shards: str) -> None:
 
 
 def break_sample(shard: Path, row: int, junk: bytes = b"not an image") -> None:
-    extent = index_shard(shard)[row].image
+    seen = open_stream(str(shard)).sources[0].locate(0)
+    extent = seen.samples.image(row)
     with shard.open("r+b") as file:
         file.seek(extent.offset)
         file.write(junk.ljust(extent.bytes, b"\0")[: extent.bytes])
@@ -183,7 +183,7 @@ def test_shards_without_pairs_are_an_error(
         info.size = 3
         tar.addfile(info, io.BytesIO(b"cat"))
 
-    with pytest.raises(DataError, match="no sample in 1 shards"):
+    with pytest.raises(DataError, match="no sample is left of 1 in 1 shards"):
         open_stream(str(tmp_path / "000.tar")).read(0, 1, 16)
     assert "1 of 1 samples lack an image or a caption" in caplog.text
 

@@ -2,6 +2,8 @@
 
 import io
 import math
+import struct
+import zlib
 from typing import Literal
 
 import numpy as np
@@ -10,6 +12,20 @@ from PIL import Image
 
 Crop = Literal["random", "center"]
 
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for one broken picture or another."""
+
 _SCALE = (0.9, 1.0)
 """Share of the area that a random crop keeps (open_clip's default augmentation)."""
 _LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
@@ -17,7 +33,7 @@ _ATTEMPTS = 10
 
 
 def decode(encoded: bytes) -> Image.Image:
-    """The picture in RGB; raises `OSError`, `ValueError` or `SyntaxError` if it is broken."""
+    """The picture in RGB; raises one of `UNREADABLE` if it is broken."""
     with Image.open(io.BytesIO(encoded)) as image:
         return image.convert("RGB")
 
@@ -38,8 +54,32 @@ def random_crop(
 ) -> NDArray[np.uint8]:
     """open_clip's training transform: torchvision's RandomResizedCrop of 90 to 100 % (S, S, 3)."""
     left, top, width, height = _random_box(*image.size, generator)
-    box = (left, top, left + width, top + height)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+    # Cut first, as torchvision does: `resize` with a box would look beyond its edges.
+    image = image.crop((left, top, left + width, top + height))
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def draft_crop(
+    encoded: bytes, size: int, crop: Crop, generator: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Either crop of a picture that is decoded no larger than it needs (S, S, 3).
+
+    A JPEG is decoded at a half, a quarter or an eighth, the smallest at which the crop still has
+    `size` pixels; other formats as they are. The crop is the one that is made without draft.
+    """
+    with Image.open(io.BytesIO(encoded)) as image:
+        width, height = image.size
+        whole = (0, 0, width, height)
+        left, top, w, h = _random_box(width, height, generator) if crop == "random" else whole
+        image.draft(
+            "RGB", (math.ceil(width * size / min(w, h)), math.ceil(height * size / min(w, h)))
+        )
+        reduced = image.convert("RGB")
+    if crop == "center":
+        return center_crop(reduced, size)
+    x, y = reduced.width / width, reduced.height / height
+    box = (left * x, top * y, (left + w) * x, (top + h) * y)
+    return np.asarray(reduced.resize((size, size), Image.Resampling.BICUBIC, box=box))
 
 
 def _random_box(

@@ -1,0 +1,1 @@
+"""Parts of `kind: webdataset`: options, shards, indexes, which samples, which captions."""
