@@ -41,8 +41,8 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
     """Points of `selection`, and the held-out threshold in GFLOPs of each study that has one.
 
     Columns: study, dataset, schedule, task, metric, family, model, samples_seen, seed, trial,
-    params (missing where unknown), compute_gflops (forward GFLOPs per sample x samples seen) and
-    error (1 - value for accuracies, the value itself for losses).
+    epochs and params (missing where unknown), compute_gflops (forward GFLOPs per sample x samples
+    seen) and error (1 - value for accuracies, the value itself for losses).
     Raises `ScalingError` naming what there is when nothing matches.
     """
     import pandas as pd
@@ -117,8 +117,8 @@ def _check_numbers(
     for row in rows:
         where = f"{row['trial']}, {row['task']} {row['metric']}"
         found += [(where, name, row[name]) for name in ("value", "samples_seen")]
-        if row["gflops_per_sample"] is not None:
-            found.append((where, "gflops_per_sample", row["gflops_per_sample"]))
+        optional = ("gflops_per_sample", "epochs")
+        found += [(where, name, row[name]) for name in optional if row[name] is not None]
     problems = [
         f"{where}: {name} is {value!r}, not a number"
         for where, name, value in found

@@ -196,6 +196,8 @@ class Measurement:
     task: str
     metric: str
     value: float
+    epochs: float | None = None
+    """Samples seen / different samples in the training set; None if that is endless or unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

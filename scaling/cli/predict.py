@@ -21,7 +21,10 @@ def predict(
     ],
     dataset_size: Annotated[
         str | None,
-        typer.Option(metavar="COUNT", help="Unique samples, to warn of repetition: 1.4B."),
+        typer.Option(
+            metavar="COUNT",
+            help="Unique samples, to warn of repetition: 1.4B (default: as the measurements say).",
+        ),
     ] = None,
     study: options.Study = None,
     dataset: options.DatasetName = None,
@@ -58,6 +61,7 @@ def predict(
         families=(family,),
     )
     points, thresholds = load_points(db, selection)
+    unique = unique or _unique_samples(points)
     target = Target(_gflops_per_sample(points, family, model), samples, unique)
     limit = thresholds if max_compute is None else max_compute
     how = Options(max_compute=limit, refits=refits, seed=seed, calibrate=calibrate)
@@ -88,6 +92,14 @@ def _counts(samples_seen: str, dataset_size: str | None) -> tuple[int, int | Non
     samples, unique = counts
     assert samples is not None
     return samples, unique
+
+
+def _unique_samples(points: "pd.DataFrame") -> int | None:
+    """Of the training set that the measurements were made on, if it is one and known."""
+    known = points[points["epochs"].notna()]
+    if known.empty or points["dataset"].nunique() > 1:
+        return None
+    return round(float((known["samples_seen"] / known["epochs"].astype(float)).max()))
 
 
 def _gflops_per_sample(points: "pd.DataFrame", family: str, model: str) -> float:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, ProgrammingError
 
 from scaling.errors import StoreError
+from scaling.store.migrations import migrate, view_as_latest
 from scaling.store.tables import SCHEMA_VERSION, Row
 
 APPLICATION_ID = 0x5CA11A75
@@ -28,14 +30,17 @@ def check_place(path: Path) -> None:
 
 
 def open_for_writing(path: Path) -> Engine:
-    """An engine on the store at `path`, made if missing; raises `StoreError` if it is not ours."""
+    """An engine on the store at `path`, made if missing and brought to the latest schema.
+
+    Raises `StoreError` if the file is not ours.
+    """
     engine = _engine(path, mode="rwc", begin="BEGIN IMMEDIATE")
     with transaction(engine, path) as connection:
         if _is_blank(connection):
             Row.metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        _check_version(connection, path)
+        migrate(connection, _check_version(connection, path))
     _write_ahead(engine, path)
     return engine
 
@@ -55,7 +60,10 @@ def open_for_reading(path: Path) -> Engine:
     with transaction(engine, path) as connection:
         if _is_blank(connection):
             raise StoreError(f"the store at {path} is empty; {remedy}")
-        _check_version(connection, path)
+        version = _check_version(connection, path)
+    if version < SCHEMA_VERSION:
+        event.listen(engine, "connect", partial(view_as_latest, version=version))
+        engine.dispose()
     return engine
 
 
@@ -126,7 +134,8 @@ def _is_blank(connection: Connection) -> bool:
     )
 
 
-def _check_version(connection: Connection, path: Path) -> None:
+def _check_version(connection: Connection, path: Path) -> int:
+    """The schema of a file that is ours and no later than we know; else raises `StoreError`."""
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise StoreError(f"{path} is not a scaling store: something else made this SQLite file")
     version = _pragma(connection, "user_version")
@@ -135,6 +144,7 @@ def _check_version(connection: Connection, path: Path) -> None:
             f"{path} was written by a later version of scaling (schema {version}, this one knows "
             f"up to {SCHEMA_VERSION}); upgrade scaling"
         )
+    return version
 
 
 def _pragma(connection: Connection, name: str) -> int:

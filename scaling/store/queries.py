@@ -49,7 +49,10 @@ _COLUMNS = {
     "seed": CellRow.seed,
     "trial": CellRow.trial_id,
     "value": MeasurementRow.value,
+    "epochs": MeasurementRow.epochs,
 }
+_KEYS = tuple(name for name in _COLUMNS if name not in ("value", "epochs"))
+"""What tells points apart, and orders them."""
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Study:
 def points(connection: Connection, compute: Compute, filters: Filters) -> list[dict[str, Any]]:
     """One row a metric of a wanted cell, in a fixed order.
 
-    `gflops_per_sample` and `params` are None where the trial has no such count.
+    `epochs`, `gflops_per_sample` and `params` are None where they are not known.
     Raises `StoreError` if nothing matches because a filter names what is not there.
     """
     gflops = getattr(TrialRow, f"gflops_per_sample_{compute}")
@@ -92,8 +95,8 @@ def points(connection: Connection, compute: Compute, filters: Filters) -> list[d
     for name, value in filters.items():
         if value is not None:
             query = query.where(_COLUMNS[name] == value)
-    keys = list(_COLUMNS.values())[:-1]
-    rows = [dict(row) for row in connection.execute(query.order_by(*keys)).mappings()]
+    query = query.order_by(*(_COLUMNS[name] for name in _KEYS))
+    rows = [dict(row) for row in connection.execute(query).mappings()]
     if not rows:
         _explain_nothing(connection, filters)
     return rows

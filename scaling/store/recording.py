@@ -123,7 +123,7 @@ def _merge(
         key = tuple(row[name] for name in table.natural_key)
         there = new.get(key) or known.get(key)
         if there is not None:
-            if all(there[name] == value for name, value in row.items()):
+            if all(_agree(name, there[name], value) for name, value in row.items()):
                 continue
             if table is MeasurementRow or there.get("attempt", attempt) == attempt:
                 raise RefusedError(_conflict(table, key, there, row))
@@ -134,6 +134,11 @@ def _merge(
     if new:
         connection.execute(insert(table), [{**row, "attempt": attempt} for row in new.values()])
     return len(new)
+
+
+def _agree(name: str, there: object, value: object) -> bool:
+    """Whether a recorded field says the same; of epochs, not knowing them is no contradiction."""
+    return there == value or (name == "epochs" and None in (there, value))
 
 
 def _known(
@@ -157,6 +162,6 @@ def _conflict(
     differing = "; ".join(
         f"{name} is {there[name]!r} and cannot become {value!r}"
         for name, value in row.items()
-        if there[name] != value
+        if not _agree(name, there[name], value)
     )
     return f"{table.__tablename__} {' '.join(map(str, key))} is recorded: {differing}"

@@ -7,8 +7,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from scaling.store.states import FailureKind, TrialState
 
-SCHEMA_VERSION = 1
-"""Kept in the file (`PRAGMA user_version`); a file with a higher one is refused."""
+SCHEMA_VERSION = 2
+"""Kept in the file (`PRAGMA user_version`); a file with a higher one is refused, a file with a
+lower one is brought here by `scaling.store.migrations`."""
 
 
 class Row(DeclarativeBase):
@@ -150,6 +151,8 @@ class MeasurementRow(Row):
     """None for imports."""
     source: Mapped[str | None]
     """What an import says about where the number stands; None for own measurements."""
+    epochs: Mapped[float | None]
+    """Passes over the training set by then; None if it is endless, or its size is not known."""
 
 
 class CurveRow(Row):

@@ -14,6 +14,7 @@ from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
 from scaling.train import checkpoints
 from scaling.train.journal import Journal
+from scaling.train.repetition import epochs_at
 from scaling.train.session import Session
 from scaling.trial import (
     Checkpoint,
@@ -145,6 +146,7 @@ def _train_to(session: Session, samples_seen: int, journal: Journal) -> Iterator
 def _measure(session: Session, stop: Stop, journal: Journal) -> Iterator[Event]:
     trial = session.trial
     config = FAMILIES.get(trial.family).models[trial.model]
+    epochs = epochs_at(trial, stop.samples_seen, config.image_size) if stop.tasks else None
     for name in stop.tasks:
         yield _progress(session, "evaluate")
         with session.evaluating():
@@ -157,6 +159,7 @@ def _measure(session: Session, stop: Stop, journal: Journal) -> Iterator[Event]:
                     task=name,
                     metric=metric,
                     value=value,
+                    epochs=epochs,
                 )
             )
 

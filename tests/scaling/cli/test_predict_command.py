@@ -1,9 +1,11 @@
 """`scaling predict` on the published table."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,21 @@ def test_the_table_shows_intervals_extrapolation_and_the_warning(run: Run) -> No
         "relative to the largest fitted: compute 1.8x, samples seen 4.2x",
     ):
         assert words in shown
+
+
+def test_the_size_of_the_training_set_is_taken_from_measurements_that_know_it(
+    db: Path, run: Run
+) -> None:
+    assert json.loads(run(*L_14, "--json"))["predictions"][0]["epochs"] is None
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE measurement SET epochs = samples_seen / 1.4e9")
+    try:
+        (prediction,) = json.loads(run(*L_14, "--json"))["predictions"]
+    finally:
+        with closing(sqlite3.connect(db)) as connection, connection:
+            connection.execute("UPDATE measurement SET epochs = NULL")
+
+    assert prediction["epochs"] == pytest.approx(9.14, abs=0.01)
 
 
 def test_a_model_that_was_never_measured_is_costed_by_its_profile(run: Run) -> None:

@@ -43,6 +43,7 @@ def test_points_are_the_measurements_of_cells(measured: Store, plan: Plan) -> No
         "seed": 0,
         "trial": trial_id_of(plan, "cosine"),
         "value": 0.25,
+        "epochs": None,
         "gflops_per_sample": profile.published_gflops,
         "params": profile.params,
     }

@@ -50,6 +50,19 @@ def test_a_second_value_for_a_measurement_is_refused(store: Store, trial_id: str
     assert [row[5] for row in rows(store, "measurement")] == [0.25]
 
 
+def test_not_knowing_the_epochs_contradicts_nothing_and_other_epochs_do(
+    store: Store, trial_id: str
+) -> None:
+    attempt = store.start_attempt(trial_id)
+    store.record(trial_id, attempt, [measurement(trial_id, epochs=1.5)])
+
+    assert store.record(trial_id, attempt, [measurement(trial_id)]) == 0
+    with pytest.raises(RefusedError, match=r"epochs is 1\.5 and cannot become 2\.0"):
+        store.record(trial_id, attempt, [measurement(trial_id, epochs=2.0)])
+
+    assert [point["epochs"] for point in store.points()] == [1.5]
+
+
 def test_what_comes_with_a_refused_event_is_not_recorded_either(
     store: Store, trial_id: str
 ) -> None:

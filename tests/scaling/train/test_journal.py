@@ -38,6 +38,15 @@ def test_a_torn_last_line_was_never_written(tmp_path: Path) -> None:
     assert read_journal(tmp_path) == RESULTS[:2]
 
 
+def test_a_line_from_before_epochs_were_recorded_has_none(tmp_path: Path) -> None:
+    (tmp_path / "journal-1.jsonl").write_text(
+        '{"event": "Measurement", "trial_id": "t", "samples_seen": 64, "task": "task", '
+        '"metric": "acc1", "value": 0.1}\n'
+    )
+
+    assert read_journal(tmp_path) == [RESULTS[2]]
+
+
 def test_writing_goes_on_after_a_torn_line(tmp_path: Path) -> None:
     path = write(tmp_path)
     path.write_bytes(path.read_bytes()[:-9])
