@@ -136,7 +136,8 @@ def _computed(table: "pd.DataFrame", compute: Compute) -> "list[float | None]":
     have no other counting, and their rows no compute.
     """
     found: dict[tuple[str, str], float | None] = {}
-    for family, model in set(zip(table["family"], table["model"], strict=True)):
+    uncounted = table[table["gflops_per_sample"].isna()]
+    for family, model in set(zip(uncounted["family"], uncounted["model"], strict=True)):
         known = family in FAMILIES and model in FAMILIES.get(family).models
         profile = FAMILIES.get(family).profile(model) if known else None
         found[family, model] = getattr(profile, f"{compute}_gflops") if profile else None

@@ -9,6 +9,7 @@ result, and of nothing else.
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,8 +68,9 @@ class Trial:
 
     @cached_property
     def id(self) -> str:
-        """Readable prefix and digest, e.g. `clip-tiny-b-trunk-9f86d081884c`."""
-        return f"{self.family}-{self.model}-{self._label()}-{digest(self.identity())}"
+        """Readable prefix and digest, e.g. `clip-tiny-b-trunk-9f86d081884c`; names a folder."""
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.family}-{self.model}")
+        return f"{name}-{self._label()}-{digest(self.identity())}"
 
     def _label(self) -> str:
         return self.kind

@@ -1,5 +1,6 @@
 """What imports what: the boundaries that `docs/architecture.md` promises."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,16 @@ def test_plan_imports_neither_torch_nor_ray_nor_pandas(tmp_path: Path) -> None:
     there = imported_by(of_command("plan", str(GRID)), tmp_path)
 
     assert not there & {"torch", "ray", "pandas", "scipy", "matplotlib"}
+
+
+def test_models_imports_nothing_heavy_and_takes_less_than_a_second(tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+
+    there = imported_by(of_command("models", "--json"), tmp_path)
+
+    # Of a core, so that what else this machine does is not counted.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1
+    assert not there & {*HEAVY, "open_clip", "timm"}
 
 
 def test_fit_and_plot_import_neither_torch_nor_ray(tmp_path: Path) -> None:

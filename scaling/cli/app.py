@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from scaling.cli import allocate, backtest, fit, import_, plan, plot, predict, run, surface
+from scaling.cli import allocate, backtest, fit, import_, models, plan, plot, predict, run, surface
 from scaling.errors import ScalingError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("plan", short_help="Show what a grid trains and costs.")(plan.plan)
+app.command("models", short_help="List models, their size and cost.")(models.models)
 app.command("run", short_help="Train and measure a grid.")(run.run)
 app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def targets(written: list[str], db: Path, selection: "Selection") -> tuple[float, ...]:
     """Computes in GFLOPs; MODEL@SAMPLES becomes what that costs in each selected family."""
     found: set[float] = set()
-    costs = _costs(db, selection) if any("@" in word for word in written) else {}
+    models = {word.partition("@")[0] for word in written if "@" in word}
+    costs = _costs(db, selection, models) if models else {}
     for word in written:
         model, at, samples = word.partition("@")
         try:
@@ -37,8 +38,11 @@ def _number(word: str) -> float:
         ) from None
 
 
-def _costs(db: Path, selection: "Selection") -> dict[str, set[float]]:
+def _costs(db: Path, selection: "Selection", asked: set[str]) -> dict[str, set[float]]:
     """GFLOPs per sample of each model in the selected families (default: all) that have it.
+
+    `asked` are looked up besides the sizes of the families: they may be spelled as networks of
+    open_clip.
 
     Families that only were imported have the models that were measured.
     """
@@ -47,8 +51,11 @@ def _costs(db: Path, selection: "Selection") -> dict[str, set[float]]:
 
     costs: dict[str, set[float]] = {}
     for name in selection.families or FAMILIES.names():
-        for model in FAMILIES.get(name).models if name in FAMILIES else ():
-            profile = FAMILIES.get(name).profile(model)
+        if name not in FAMILIES:
+            continue
+        family = FAMILIES.get(name)
+        for model in {*family.models, *(model for model in asked if model in family.models)}:
+            profile = family.profile(model)
             costs.setdefault(model, set()).add(getattr(profile, f"{selection.compute}_gflops"))
     points = load_points(db, selection)[0]
     imported = points[~points["family"].isin(FAMILIES.names())]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from scaling.errors import ScalingError, unknown
 from scaling.registry import Registry
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Family(Protocol):
 
     @property
     def models(self) -> Mapping[str, "ModelConfig"]:
-        """Model sizes by name."""
+        """Model sizes by name; looking others up may work as well (`find_model`)."""
         ...
 
     @property
@@ -80,7 +81,7 @@ class Family(Protocol):
         ...
 
     def profile(self, model: str) -> Profile:
-        """Parameters and forward GFLOPs of `model`, in closed form, without torch."""
+        """Parameters and forward GFLOPs of `model`; of `models` in closed form, without torch."""
         ...
 
     def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
@@ -116,3 +117,14 @@ class Family(Protocol):
 
 
 FAMILIES: Registry[Family] = Registry("family", "scaling.families", "FAMILY")
+
+
+def find_model(family: str, model: str) -> "ModelConfig":
+    """The configuration of `model`; raises `ScalingError` with the nearest name."""
+    models = FAMILIES.get(family).models
+    try:
+        return models[model]
+    except ScalingError:
+        raise
+    except KeyError:
+        raise ScalingError(unknown(f"model of {family}", model, models)) from None

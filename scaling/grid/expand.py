@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from scaling.errors import GridError, unknown
+from scaling.errors import GridError, ScalingError
 from scaling.evals import TASKS
-from scaling.families import FAMILIES, Profile
+from scaling.families import FAMILIES, Profile, find_model
 from scaling.grid.spec import Grid, Match, RecipeRule, Schedule
 from scaling.plan import Cell, Plan, PlannedTrial, Resources, with_branch_points
 from scaling.trial import Cooldown, Cosine, Recipe, Trial, Trunk
@@ -57,7 +57,6 @@ def _unknown_models(grid: Grid) -> list[str]:
     """A model that a family does not have, unless every such cell is excluded."""
     problems = []
     for family, (position, model) in itertools.product(grid.families, enumerate(grid.models)):
-        models = FAMILIES.get(family).models
         excluded = any(
             rule.samples_seen is None
             and rule.datasets is None
@@ -66,8 +65,12 @@ def _unknown_models(grid: Grid) -> list[str]:
             and _matches_names(rule, family, model)
             for rule in grid.exclude
         )
-        if model not in models and not excluded:
-            problems.append(f"models.{position}: {unknown(f'model of {family}', model, models)}")
+        if excluded:
+            continue
+        try:
+            find_model(family, model)
+        except ScalingError as error:
+            problems.append(f"models.{position}: {error}")
     return problems
 
 

@@ -16,6 +16,7 @@ from scaling.datasets import DATASETS, Options
 from scaling.errors import ScalingError, unknown
 from scaling.evals import TASKS
 from scaling.families import FAMILIES
+from scaling.families._open_clip import canonical_name
 from scaling.grid.values import Condition, Warmup, parse_condition, parse_warmup
 from scaling.registry import Registry
 from scaling.schedule import COOLDOWN_SHAPES
@@ -39,6 +40,13 @@ def _known(registry: Registry[Any]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _canonical(model: str) -> str:
+    try:
+        return canonical_name(model)
+    except ScalingError as error:
+        raise ValueError(str(error)) from error
+
+
 def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
@@ -49,6 +57,7 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
 Once = AfterValidator(_each_once)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 FamilyName = Annotated[str, _known(FAMILIES)]
+ModelName = Annotated[str, AfterValidator(_canonical)]
 TaskName = Annotated[str, _known(TASKS)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -66,7 +75,7 @@ class Match(Strict):
     """Which cells a rule is about; a key that is absent matches everything."""
 
     families: Annotated[tuple[FamilyName, ...], BeforeValidator(_listed)] | None = None
-    models: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
+    models: Annotated[tuple[ModelName, ...], BeforeValidator(_listed)] | None = None
     datasets: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
     schedules: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = None
     samples_seen: Annotated[Condition, BeforeValidator(parse_condition)] | None = None
@@ -180,7 +189,7 @@ class Grid(Strict):
     study: Name
     """What the results are filed under."""
     families: Annotated[tuple[FamilyName, ...], Field(min_length=1), Once]
-    models: Annotated[tuple[str, ...], Field(min_length=1), Once]
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1), Once]
     samples_seen: Annotated[tuple[Count, ...], Field(min_length=1), Once]
     datasets: Annotated[
         dict[Name, Annotated[Data, BeforeValidator(_dataset)]], Field(min_length=1)
@@ -193,7 +202,7 @@ class Grid(Strict):
     """Forward GFLOPs above which measurements check a law and never make it."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Once] = (0,)
     exclude: tuple[Match, ...] = ()
-    resources: dict[str, ResourcesRule] = {}
+    resources: dict[ModelName, ResourcesRule] = {}
     """By model name; `default` is for the others."""
     round_to_batch: bool = False
     """Round samples seen to whole batches instead of refusing what is not."""

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from scaling.families import Ability, Profile, World
 from scaling.families._flops import clip_profile
-from scaling.families._towers import CLIP, ViTConfig
+from scaling.families._open_clip import OpenModels
+from scaling.families._towers import CLIP, ModelConfig, ViTConfig
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -16,18 +17,26 @@ if TYPE_CHECKING:
 class ClipFamily:
     """open_clip's own network and loss. See `scaling.families.Family`."""
 
-    models: Mapping[str, ViTConfig] = CLIP
+    models: Mapping[str, ModelConfig] = OpenModels("clip", CLIP)
     abilities: frozenset[Ability] = frozenset({"features"})
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""
-        return clip_profile(self.models[model])
+        config = self.models[model]
+        if isinstance(config, ViTConfig):
+            return self._closed_form(config)
+        from scaling.families._measured import measured_profile
+
+        return measured_profile(lambda: self.build(model), config)
+
+    def _closed_form(self, config: ViTConfig) -> Profile:
+        return clip_profile(config)
 
     def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
         """See `Family.build`."""
-        from scaling.families.clip.network import Clip
+        from scaling.families.clip.network import build
 
-        return Clip(self.models[model])
+        return build(self.models[model])
 
     def batch_losses(
         self, features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: World

@@ -1,59 +1,30 @@
 """CLIP's network: open_clip's, with features of unit norm."""
 
+import dataclasses
 import math
-from dataclasses import asdict
+from collections.abc import Mapping
+from typing import Any
 
-import torch
-from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
 from torch import Tensor
 
+from scaling.errors import ScalingError, unknown
 from scaling.families import Outputs
-from scaling.families._towers import ViTConfig
+from scaling.families._open_clip import OpenClipConfig
+from scaling.families._towers import ModelConfig, ViTConfig
 
 
-class Clip(CLIP):  # type: ignore[misc]  # open_clip is not typed
-    """open_clip's CLIP; its state dict loads there and the other way round."""
-
-    def __init__(
-        self,
-        config: ViTConfig,
-        *,
-        init_logit_scale: float = math.log(1 / 0.07),
-        init_logit_bias: float | None = None,
-    ) -> None:
-        """Fresh weights, initialised as open_clip does."""
-        vision = CLIPVisionCfg(
-            image_size=config.image_size,
-            patch_size=config.patch_size,
-            width=config.vision_width,
-            layers=config.vision_layers,
-            head_width=config.vision_head_width,
-            ls_init_value=config.vision_layer_scale,
-        )
-        text = CLIPTextCfg(
-            context_length=config.context_length,
-            vocab_size=config.vocab_size,
-            width=config.text_width,
-            heads=config.text_heads,
-            layers=config.text_layers,
-        )
-        super().__init__(
-            config.embed_dim,
-            asdict(vision),
-            asdict(text),
-            init_logit_scale=init_logit_scale,
-            init_logit_bias=init_logit_bias,
-            output_dict=True,
-        )
+class _UnitFeatures:
+    """What this project asks of a network, over open_clip's two classes for two towers."""
 
     def encode_image(self, image: Tensor, normalize: bool = True) -> Tensor:
         """Features (B, D) of images (B, 3, H, W), of unit L2 norm unless told otherwise."""
-        features: Tensor = super().encode_image(image, normalize=normalize)
+        features: Tensor = super().encode_image(image, normalize=normalize)  # type: ignore[misc]
         return features
 
     def encode_text(self, text: Tensor, normalize: bool = True) -> Tensor:
         """Features (B, D) of token ids (B, T), of unit L2 norm unless told otherwise."""
-        features: Tensor = super().encode_text(text, normalize=normalize)
+        features: Tensor = super().encode_text(text, normalize=normalize)  # type: ignore[misc]
         return features
 
     def forward(self, image: Tensor, text: Tensor, captions: bool = True) -> Outputs:
@@ -62,7 +33,84 @@ class Clip(CLIP):  # type: ignore[misc]  # open_clip is not typed
             "image_features": self.encode_image(image),
             "text_features": self.encode_text(text),
         }
-        scalars = {"logit_scale": torch.exp(self.logit_scale)}
+        scalars = {"logit_scale": self.logit_scale.exp()}
         if self.logit_bias is not None:
             scalars["logit_bias"] = self.logit_bias
         return Outputs(features, scalars, {})
+
+    logit_scale: Tensor
+    logit_bias: Tensor | None
+
+
+class Clip(_UnitFeatures, CLIP):  # type: ignore[misc]  # open_clip is not typed
+    """open_clip's CLIP; its state dict loads there and the other way round."""
+
+
+class CustomTextClip(_UnitFeatures, CustomTextCLIP):  # type: ignore[misc]
+    """open_clip's CLIP whose text tower is a module of its own, as some configurations ask for."""
+
+
+def build(
+    config: ModelConfig,
+    *,
+    init_logit_scale: float = math.log(1 / 0.07),
+    init_logit_bias: float | None = None,
+) -> Clip | CustomTextClip:
+    """A network with fresh weights, initialised as open_clip does.
+
+    Logit scale and bias are the family's, not the configuration's: they belong to the loss.
+    """
+    content = open_clip_content(config)
+    network = CustomTextClip if content.pop("custom_text", False) else Clip
+    content.pop("init_logit_bias", None)
+    return network(
+        **content,
+        init_logit_scale=init_logit_scale,
+        init_logit_bias=init_logit_bias,
+        output_dict=True,
+    )
+
+
+def open_clip_content(config: ModelConfig) -> dict[str, Any]:
+    """The arguments of open_clip's class; raises `ScalingError` for a key that it has not."""
+    if isinstance(config, OpenClipConfig):
+        content = dict(config.content)
+        _check(config.source, content)
+        return content
+    assert isinstance(config, ViTConfig)
+    vision = CLIPVisionCfg(
+        image_size=config.image_size,
+        patch_size=config.patch_size,
+        width=config.vision_width,
+        layers=config.vision_layers,
+        head_width=config.vision_head_width,
+        ls_init_value=config.vision_layer_scale,
+    )
+    text = CLIPTextCfg(
+        context_length=config.context_length,
+        vocab_size=config.vocab_size,
+        width=config.text_width,
+        heads=config.text_heads,
+        layers=config.text_layers,
+    )
+    return {
+        "embed_dim": config.embed_dim,
+        "vision_cfg": dataclasses.asdict(vision),
+        "text_cfg": dataclasses.asdict(text),
+    }
+
+
+_KEYS = ("embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text", "init_logit_bias")
+
+
+def _check(source: str, content: Mapping[str, Any]) -> None:
+    problems = [unknown("key", key, _KEYS) for key in content if key not in _KEYS]
+    for section, schema in (("vision_cfg", CLIPVisionCfg), ("text_cfg", CLIPTextCfg)):
+        known = [field.name for field in dataclasses.fields(schema)]
+        problems += [
+            f"{section}: {unknown('key', key, known)}"
+            for key in content[section]
+            if key not in known
+        ]
+    if problems:
+        raise ScalingError("\n  ".join([f"{source}:", *problems]))

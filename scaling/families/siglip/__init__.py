@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from scaling.families import Profile, World
 from scaling.families._flops import siglip_profile
-from scaling.families._towers import SIGLIP, ViTConfig
+from scaling.families._open_clip import OpenModels
+from scaling.families._towers import SIGLIP, ModelConfig, ViTConfig
 from scaling.families.clip import ClipFamily
 
 if TYPE_CHECKING:
@@ -22,17 +23,16 @@ INIT_LOGIT_BIAS = -10.0
 class SiglipFamily(ClipFamily):
     """open_clip's CLIP network with a logit bias, and its loss. See `scaling.families.Family`."""
 
-    models: Mapping[str, ViTConfig] = SIGLIP
+    models: Mapping[str, ModelConfig] = OpenModels("siglip", SIGLIP)
 
-    def profile(self, model: str) -> Profile:
-        """See `Family.profile`."""
-        return siglip_profile(self.models[model])
+    def _closed_form(self, config: ViTConfig) -> Profile:
+        return siglip_profile(config)
 
     def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
         """See `Family.build`."""
-        from scaling.families.clip.network import Clip
+        from scaling.families.clip.network import build
 
-        return Clip(
+        return build(
             self.models[model], init_logit_scale=INIT_LOGIT_SCALE, init_logit_bias=INIT_LOGIT_BIAS
         )
 
