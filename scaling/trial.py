@@ -20,6 +20,7 @@ from scaling.schedule import COOLDOWN_SHAPES, cosine_factor, warmup_factor
 from scaling.units import format_count
 
 Precision = Literal["fp32", "bf16"]
+Sharding = Literal["ddp", "fsdp"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +181,7 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """Weights, optimizer, data position and random state after `samples_seen` samples."""
+    """Weights and optimizer after `samples_seen` samples: the position of data and randomness."""
 
     trial_id: str
     samples_seen: int
@@ -227,6 +228,16 @@ Event = Checkpoint | Measurement | CurvePoint | Progress
 
 
 @dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a trial is computed, as far as that changes speed and memory but not its result."""
+
+    micro_batch_size: int | None = None
+    """Most rows that a process computes at once; None computes all of its rows."""
+    sharding: Sharding = "ddp"
+    """Several processes hold a copy of the network each (ddp), or a part of it each (fsdp)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """What a worker is asked to do: bring `trial` to each of `stops`, from `checkpoints`."""
 
@@ -238,6 +249,7 @@ class Work:
     directory: Path
     """Where new checkpoints and the journal of this attempt go."""
     attempt: int = 1
+    execution: Execution = Execution()
 
 
 def digest(identity: Mapping[str, Any]) -> str:

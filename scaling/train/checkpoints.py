@@ -51,8 +51,10 @@ def save(
     )
 
 
-def load(checkpoint: Checkpoint, device: torch.device) -> State:
+def load(checkpoint: Checkpoint, device: torch.device, *, mapped: bool = False) -> State:
     """The state in the file of `checkpoint`, on `device`.
+
+    If `mapped`, tensors are read from the disk when they are used: for those who want parts.
 
     Raises `CheckpointError` if the file is missing or is not, byte for byte, what was saved.
     """
@@ -68,7 +70,9 @@ def load(checkpoint: Checkpoint, device: torch.device) -> State:
                     "checkpoint before it"
                 )
             file.seek(0)
-            state: State = torch.load(file, map_location=device, weights_only=True)
+            state: State = torch.load(
+                path if mapped else file, map_location=device, weights_only=True, mmap=mapped
+            )
             return state
     except FileNotFoundError:
         raise CheckpointError(f"{path}: checkpoint of {checkpoint.trial_id} is missing") from None

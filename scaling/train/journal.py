@@ -7,13 +7,12 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from scaling.errors import StoreError
 from scaling.trial import Checkpoint, CurvePoint, Measurement
 
 Result = Checkpoint | Measurement | CurvePoint
-R = TypeVar("R", Checkpoint, Measurement, CurvePoint)
 
 _KINDS = {kind.__name__: kind for kind in (Checkpoint, Measurement, CurvePoint)}
 
@@ -29,7 +28,7 @@ class Journal:
         whole = path.read_bytes().rfind(b"\n") + 1
         self._file.truncate(whole)
 
-    def record(self, result: R) -> R:
+    def record(self, result: Result) -> Result:
         """`result`, once it is on the disk."""
         line = {"event": type(result).__name__, **asdict(result)}
         self._file.write(json.dumps(line, default=str).encode() + b"\n")

@@ -1,53 +1,42 @@
-"""A trial's own random numbers, whatever else draws numbers in the same process."""
+"""A trial's random numbers, whatever else draws numbers in the same process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 
 import torch
 from torch import Tensor
 
 
-class RandomState:
-    """torch's generators as this trial left them, put in place only while it computes."""
+@contextmanager
+def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
+    """torch's numbers within come from `seed`; the rest of the process does not notice."""
+    outside = _capture(device)
+    try:
+        torch.manual_seed(seed)
+        yield
+    finally:
+        _install(outside, device)
 
-    def __init__(self, seed: int, device: torch.device) -> None:
-        """Start from `seed`."""
-        self._device = device
-        with self._restored():
-            torch.manual_seed(seed)
-            self._states = self._capture()
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """Draw from this state within; the rest of the process does not notice."""
-        with self._restored():
-            self._install(self._states)
-            yield
-            self._states = self._capture()
+def step_seed(seed: int, samples_seen: int, rank: int) -> int:
+    """The seed of one step on one process of a trial.
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """The state, as bytes in tensors."""
-        return dict(self._states)
+    Random numbers are a function of position, as data are: there is no state to save or to
+    continue, and processes that compute different rows draw different numbers.
+    """
+    key = f"{seed}/{samples_seen}/{rank}".encode()
+    return int.from_bytes(blake2b(key, digest_size=7).digest(), "big")
 
-    def load_state_dict(self, states: dict[str, Tensor]) -> None:
-        """Continue from a `state_dict`; one from the CPU leaves the GPU's seed in place."""
-        self._states = {**self._states, **{name: state.cpu() for name, state in states.items()}}
 
-    @contextmanager
-    def _restored(self) -> Iterator[None]:
-        outside = self._capture()
-        try:
-            yield
-        finally:
-            self._install(outside)
+def _capture(device: torch.device) -> dict[str, Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
 
-    def _capture(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
-        if self._device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self._device)
-        return states
 
-    def _install(self, states: dict[str, Tensor]) -> None:
-        torch.set_rng_state(states["cpu"])
-        if self._device.type == "cuda":
-            torch.cuda.set_rng_state(states["cuda"], self._device)
+def _install(states: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -9,12 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from scaling.families import FAMILIES
+from scaling.families import FAMILIES, World
 from scaling.train.checkpoints import State
 from scaling.train.failures import Diverged
-from scaling.train.gradients import Batch, Gradients
-from scaling.train.random_state import RandomState
-from scaling.trial import Recipe, Trial
+from scaling.train.gradients import ALONE, Batch, Gradients
+from scaling.train.random_state import drawing_from, step_seed
+from scaling.train.sharding import (
+    Sharded,
+    full_tensor,
+    load_network,
+    load_optimizer,
+    parallel,
+    whole,
+)
+from scaling.trial import Execution, Recipe, Trial
 
 STEPS_UNTIL_DIVERGED = 3
 """Steps in a row with a loss or gradient that is not finite; such steps change no weight."""
@@ -24,26 +32,39 @@ _MAX_LOGIT_SCALE = math.log(100)
 
 
 class Session:
-    """Network, optimizer, random state and position of a trial."""
+    """Network, optimizer and position of a trial, on one of the processes that train it."""
 
-    def __init__(self, trial: Trial, device: torch.device) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        device: torch.device,
+        world: World = ALONE,
+        execution: Execution = Execution(),  # noqa: B008  # frozen
+    ) -> None:
         """Fresh weights from the trial's seed."""
         self.trial = trial
         self.device = device
+        self.world = world
+        self.execution = execution
         self.family = FAMILIES.get(trial.family)
-        self.random = RandomState(trial.seed, device)
-        with self.random.active():
+        with drawing_from(trial.seed, device):
             # Drawn on the CPU, so that a seed means the same weights on every device.
             self.network = self.family.build(trial.model, trial.recipe).to(device)
+        self._parallel = parallel(self.network, world, execution.sharding)
         self.optimizer = adamw(self.network, trial.recipe)
-        self.gradients = Gradients(self.family, trial.recipe, precision=self._precision)
+        self.gradients = Gradients(self.family, trial.recipe, world, self._precision)
         self.samples_seen = 0
         self.loss = torch.full((), math.nan, device=device)
         self._bad_steps = torch.zeros((), dtype=torch.int64, device=device)
         self._diverged_at = torch.full((), -1, dtype=torch.int64, device=device)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether this process holds a part of the network only."""
+        return isinstance(self._parallel, Sharded)
+
     def step(self, images: Tensor, tokens: Tensor) -> None:
-        """One optimizer step on a batch; its loss is in `loss`, unread.
+        """One optimizer step on this process's rows of a batch, whose loss is in `loss`, unread.
 
         Nothing here waits for a GPU: whether a step was finite is found out, and acted upon, on
         the device.
@@ -52,11 +73,16 @@ class Session:
         for group in self.optimizer.param_groups:
             group["lr"] = self.trial.learning_rate(self.samples_seen)
         self.optimizer.zero_grad()
-        with self.random.active():
-            terms = self.gradients.backward(self.network, Batch(images, tokens))
+        seed = step_seed(self.trial.seed, self.samples_seen, self.world.rank)
+        with drawing_from(seed, self.device):
+            terms = self.gradients.backward(
+                self._parallel, Batch(images, tokens), self.execution.micro_batch_size
+            )
         parameters = [p for p in self.network.parameters() if p.grad is not None]
-        norm = nn.utils.clip_grad_norm_(
-            parameters, math.inf if recipe.grad_clip is None else recipe.grad_clip
+        norm = full_tensor(
+            nn.utils.clip_grad_norm_(
+                parameters, math.inf if recipe.grad_clip is None else recipe.grad_clip
+            )
         )
         self.samples_seen += recipe.batch_size
         self.loss = torch.stack([term.float() for term in terms.values()]).sum()
@@ -67,26 +93,37 @@ class Session:
         if self._diverged_at.item() >= 0:
             raise Diverged(int(self._diverged_at.item()), self.loss.item())
 
+    def whole_network(self) -> nn.Module:
+        """The network with all of its parameters at rank 0. All processes call this."""
+        if not self.is_sharded:
+            return self.network
+        state = whole(self.network.state_dict())
+        if self.world.rank:
+            return self.network
+        with drawing_from(self.trial.seed, self.device):
+            network = self.family.build(self.trial.model, self.trial.recipe)
+        network.load_state_dict(state)
+        return network.to(self.device)
+
     @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """The network in eval mode; what is computed within leaves no trace in training."""
+    def evaluating(self, network: nn.Module) -> Iterator[None]:
+        """`network` in eval mode; what is computed within leaves no trace in training."""
         devices = [self.device] if self.device.type == "cuda" else []
-        self.network.eval()
+        network.eval()
         try:
             with torch.random.fork_rng(devices=devices), torch.inference_mode():
                 yield
         finally:
-            self.network.train()
+            network.train()
 
     def state(self) -> State:
-        """What a checkpoint holds."""
+        """What a checkpoint holds, at rank 0. All processes call this."""
         return {
             "format": _FORMAT,
             "trial": self.trial.id,
             "samples_seen": self.samples_seen,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "random": self.random.state_dict(),
+            "network": whole(self.network.state_dict()),
+            "optimizer": whole(self.optimizer.state_dict()),
             "bad_steps": self._bad_steps.item(),
             "loss": self.loss.item(),
         }
@@ -94,9 +131,8 @@ class Session:
     def restore(self, state: State) -> None:
         """Continue from a `state`."""
         assert state["format"] == _FORMAT, state["format"]
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.random.load_state_dict(state["random"])
+        load_network(self.network, state["network"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.samples_seen = state["samples_seen"]
         self.loss = torch.full_like(self.loss, state["loss"])
         self._bad_steps.fill_(state["bad_steps"])

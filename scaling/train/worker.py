@@ -9,10 +9,12 @@ import torch
 
 from scaling.datasets import DATASETS, Stream
 from scaling.evals import TASKS
-from scaling.families import FAMILIES
+from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
 from scaling.train import checkpoints
+from scaling.train.distributed import Meeting, local_rows
+from scaling.train.gradients import ALONE
 from scaling.train.journal import Journal
 from scaling.train.repetition import epochs_at
 from scaling.train.session import Session
@@ -33,12 +35,16 @@ _SECONDS_BETWEEN_REPORTS = 0.3
 Phase = Literal["train", "evaluate", "save"]
 
 
-def train(work: Work, *, device: str | None = None) -> Iterator[Event]:
+def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Iterator[Event]:
     """Bring `work.trial` to each of its stops, and yield each result once it is on the disk.
 
     Training starts from the last of `work.checkpoints` before a stop. At a stop that has its
     checkpoint already, nothing is trained or saved; its tasks are measured. Results do not depend
     on where a trial was interrupted: on a CPU they are the same to the last bit.
+
+    All processes of `world` call this with the same `work`, in a process group that is theirs (see
+    `scaling.train.ranks`). Each computes its rows of every batch; rank 0 alone saves, measures
+    and yields, the others yield nothing.
 
     Raises `Diverged`, `CheckpointError`, `DataError` or `ResourceError`.
     """
@@ -47,31 +53,44 @@ def train(work: Work, *, device: str | None = None) -> Iterator[Event]:
         # Sums depend on the number of threads, and one thread per trial is also the fastest way
         # to use the cores: trials run side by side.
         torch.set_num_threads(1)
+    events = _visit_stops(work, where, world)
+    if world.rank:
+        for _ in events:
+            pass
+        return
     journal = Journal(work.directory, work.attempt)
     try:
-        yield from _visit_stops(work, where, journal)
+        for event in events:
+            yield event if isinstance(event, Progress) else journal.record(event)
     finally:
         journal.close()
 
 
-def _visit_stops(work: Work, device: torch.device, journal: Journal) -> Iterator[Event]:
-    trial, session = work.trial, None
+def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Event]:
+    session, meeting = None, Meeting(world)
     for stop in work.stops:
-        session = _session_at_or_before(stop, work, session, device)
+        session = session or Session(work.trial, device, world, work.execution)
+        _go_to_latest_checkpoint(session, stop, work)
         if session.samples_seen < stop.samples_seen:
-            yield from _train_to(session, stop.samples_seen, journal)
+            yield from _train_to(session, stop.samples_seen)
         if not _own_checkpoint(work, stop):
-            yield _progress(session, "save")
-            yield journal.record(
-                checkpoints.save(
-                    session.state(),
-                    work.directory,
-                    trial_id=trial.id,
-                    samples_seen=stop.samples_seen,
-                    attempt=work.attempt,
-                )
-            )
-        yield from _measure(session, stop, journal)
+            yield from _save(session, work)
+        if stop.tasks:
+            yield from _measure(session, stop)
+        meeting.wait()
+
+
+def _save(session: Session, work: Work) -> Iterator[Event]:
+    yield _progress(session, "save")
+    state = session.state()
+    if session.world.rank == 0:
+        yield checkpoints.save(
+            state,
+            work.directory,
+            trial_id=work.trial.id,
+            samples_seen=session.samples_seen,
+            attempt=work.attempt,
+        )
 
 
 def _own_checkpoint(work: Work, stop: Stop) -> bool:
@@ -79,10 +98,8 @@ def _own_checkpoint(work: Work, stop: Stop) -> bool:
     return any((c.trial_id, c.samples_seen) == wanted for c in work.checkpoints)
 
 
-def _session_at_or_before(
-    stop: Stop, work: Work, session: Session | None, device: torch.device
-) -> Session:
-    """Where to continue from: the session in hand, a later checkpoint, or fresh weights."""
+def _go_to_latest_checkpoint(session: Session, stop: Stop, work: Work) -> None:
+    """Restore the last checkpoint at or before `stop`, unless the session has got further."""
     trial = work.trial
     usable = [
         checkpoint
@@ -90,13 +107,11 @@ def _session_at_or_before(
         if checkpoint.samples_seen <= stop.samples_seen and _is_start_of(trial, checkpoint)
     ]
     latest = max(usable, key=lambda checkpoint: checkpoint.samples_seen, default=None)
-    if session is None:
-        if latest is None and isinstance(trial, Cooldown):
-            raise ValueError(f"{trial.id}: a cooldown starts from its trunk's checkpoint")
-        session = Session(trial, device)
     if latest is not None and latest.samples_seen > session.samples_seen:
-        session.restore(checkpoints.load(latest, device))
-    return session
+        where = torch.device("cpu") if session.is_sharded else session.device
+        session.restore(checkpoints.load(latest, where, mapped=session.is_sharded))
+    if session.samples_seen == 0 and isinstance(trial, Cooldown):
+        raise ValueError(f"{trial.id}: a cooldown starts from its trunk's checkpoint")
 
 
 def _is_start_of(trial: Trial, checkpoint: Checkpoint) -> bool:
@@ -107,7 +122,7 @@ def _is_start_of(trial: Trial, checkpoint: Checkpoint) -> bool:
     )
 
 
-def _train_to(session: Session, samples_seen: int, journal: Journal) -> Iterator[Event]:
+def _train_to(session: Session, samples_seen: int) -> Iterator[Event]:
     trial = session.trial
     batch_size = trial.recipe.batch_size
     if (samples_seen - session.samples_seen) % batch_size:
@@ -116,11 +131,11 @@ def _train_to(session: Session, samples_seen: int, journal: Journal) -> Iterator
             f"batches of {batch_size}"
         )
     config = FAMILIES.get(trial.family).models[trial.model]
-    stream = _open(trial)
+    stream, rows = _open(trial), local_rows(trial, session.world)
     reported_at, reported_samples = time.monotonic(), session.samples_seen
     while session.samples_seen < samples_seen:
         before = session.samples_seen
-        samples = stream.read(before, batch_size, config.image_size)
+        samples = stream.read(before + rows.start, rows.stop - rows.start, config.image_size)
         tokens = torch.from_numpy(tokenize(samples.captions, config))
         session.step(
             to_inputs(samples.images, session.device),
@@ -134,33 +149,32 @@ def _train_to(session: Session, samples_seen: int, journal: Journal) -> Iterator
             continue
         session.check()
         if is_curve_point and math.isfinite(loss := session.loss.item()):
-            yield journal.record(
-                CurvePoint(trial_id=trial.id, samples_seen=session.samples_seen, loss=loss)
-            )
+            yield CurvePoint(trial_id=trial.id, samples_seen=session.samples_seen, loss=loss)
         if is_report and math.isfinite(session.loss.item()):
             rate = (session.samples_seen - reported_samples) / (now - reported_at)
             yield _progress(session, "train", rate)
             reported_at, reported_samples = now, session.samples_seen
 
 
-def _measure(session: Session, stop: Stop, journal: Journal) -> Iterator[Event]:
+def _measure(session: Session, stop: Stop) -> Iterator[Event]:
+    network = session.whole_network()
+    if session.world.rank:
+        return
     trial = session.trial
     config = FAMILIES.get(trial.family).models[trial.model]
-    epochs = epochs_at(trial, stop.samples_seen, config.image_size) if stop.tasks else None
+    epochs = epochs_at(trial, stop.samples_seen, config.image_size)
     for name in stop.tasks:
         yield _progress(session, "evaluate")
-        with session.evaluating():
-            values = TASKS.get(name).measure(session.network, config)
+        with session.evaluating(network):
+            values = TASKS.get(name).measure(network, config)
         for metric, value in values.items():
-            yield journal.record(
-                Measurement(
-                    trial_id=trial.id,
-                    samples_seen=stop.samples_seen,
-                    task=name,
-                    metric=metric,
-                    value=value,
-                    epochs=epochs,
-                )
+            yield Measurement(
+                trial_id=trial.id,
+                samples_seen=stop.samples_seen,
+                task=name,
+                metric=metric,
+                value=value,
+                epochs=epochs,
             )
 
 

@@ -164,7 +164,7 @@ def test_evaluation_leaves_the_network_in_training_mode_and_draws_no_numbers() -
     session = Session(trunk(), CPU)
     before = torch.get_rng_state()
 
-    with session.evaluating():
+    with session.evaluating(session.network):
         assert not session.network.training
         torch.rand(3)
 
