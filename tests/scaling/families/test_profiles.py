@@ -16,6 +16,7 @@ from scaling.families._flops import (
     mammut_profile,
     siglip_profile,
 )
+from scaling.families._measured import measured_profile
 from scaling.families._towers import CAP, CLIP, COCA, MAMMUT, SIGLIP, ViTConfig
 
 PROFILE_TABLE = Path(__file__).parents[3] / "experiments" / "published" / "model_profile.csv"
@@ -85,6 +86,22 @@ def test_profile_counts_what_torch_counts_on_the_built_network(family: Family, m
     assert counter.get_total_flops() == pytest.approx(profile.full_gflops * 1e9, rel=1e-12)
     assert sum(p.numel() for p in network.parameters()) == profile.params
     assert sum(p.numel() for p in network.visual.parameters()) == profile.image_params
+
+
+@pytest.mark.parametrize("name", FAMILIES.names())
+def test_lean_leaves_out_attention_scores_and_published_adds_what_is_wasted(name: str) -> None:
+    family, model = FAMILIES.get(name), "ViT-S-32"
+    config = family.models[model]
+    assert isinstance(config, ViTConfig)
+
+    counted = measured_profile(lambda: family.build(model), config, text_runs_twice=name == "coca")
+
+    profile = family.profile(model)
+    assert counted.lean_gflops == pytest.approx(profile.lean_gflops, rel=1e-12)
+    assert counted.full_gflops == pytest.approx(profile.full_gflops, rel=1e-12)
+    discarded_head = 2e-9 * 77 * config.text_width * config.vocab_size
+    wasted = discarded_head if name == "mammut" else 0.0
+    assert counted.published_gflops + wasted == pytest.approx(profile.published_gflops, rel=1e-12)
 
 
 @pytest.mark.parametrize("model", ["ViT-S-16-alt", "ViT-M-16-alt", "ViT-B-16-text-plus"])
