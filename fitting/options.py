@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fitting.errors import FitError
+from fitting.estimator import Estimator
 from fitting.frontier import MODELS, check_method
 from fitting.laws import law_named
 from fitting.loss import loss_named
 from fitting.objective import Objective, kappa_named
 from fitting.prior import prior_named
 from fitting.resample import KINDS
-from fitting.series_fit import FULL_LAW, INTERVALS, Estimator
+from fitting.series_fit import FULL_LAW, INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ import numpy as np
 from fitting.compare import compare
 from fitting.errors import FitError
 from fitting.fit import fit
-from fitting.frontier import METHODS, best_of_bins
+from fitting.frontier_methods import METHODS, best_of_bins
 from fitting.loss import LOG_LEAST_SQUARES
 from fitting.prior import PRIORS, WEAK, Normal, Prior
 from fitting.resample import Refits

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fitting.errors import Floats
+    from fitting.estimator import Estimator
     from fitting.series import Series, Setting
-    from fitting.series_fit import Estimator
     from fitting.validate_folds import Fold
     from fitting.validate_scores import RatioScore, SeriesScore
 

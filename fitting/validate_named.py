@@ -12,7 +12,7 @@ from fitting.options import AUTO, Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fitting.series_fit import Estimator
+    from fitting.estimator import Estimator
 
 
 def estimators_named(names: Sequence[str] | None = None, **options: Any) -> dict[str, Estimator]:

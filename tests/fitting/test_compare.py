@@ -9,8 +9,8 @@ import pytest
 from fitting import LAWS, Analysis, Comparison, Options, analyse
 from fitting.compare import Crossing, compare
 from fitting.errors import gflops_text
+from fitting.estimator import Estimator
 from fitting.series import read_series
-from fitting.series_fit import Estimator
 
 EARLY = (80.0, 18.7, 0.24, 0.10)
 LATE = (200.0, 19.4, 0.275, 0.08)

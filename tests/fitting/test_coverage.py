@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fitting.compare import compare
+from fitting.estimator import Estimator
 from fitting.fit import fit, student_t
 from fitting.laws import law_named
 from fitting.series import read_series
-from fitting.series_fit import Estimator
 
 LAW = law_named("saturating")
 GFLOPS = np.geomspace(7e6, 5e11, 24)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from fitting import Options, analyse
 from fitting.errors import FitError
 from fitting.frontier import (
-    METHODS,
     MODELS,
     Cells,
     Chosen,
@@ -19,6 +18,7 @@ from fitting.frontier import (
     method_named,
     register,
 )
+from fitting.frontier_methods import METHODS
 
 CELLS = st.lists(
     st.tuples(st.floats(1e6, 1e12), st.sampled_from([0.2, 0.3, 0.4, 0.5, 0.7, 0.9])),

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitting import LAWS, Analysis, FitError, Options, analyse
-from fitting.frontier import METHODS, MODELS
+from fitting.frontier import MODELS
+from fitting.frontier_methods import METHODS
 from fitting.options import AUTO
 from fitting.series_fit import INTERVALS
 

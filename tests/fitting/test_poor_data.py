@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fitting import LAWS, Analysis, FitError, Options, analyse
-from fitting.frontier import METHODS
+from fitting.frontier_methods import METHODS
 from fitting.surfaces import Cells
 
 Spoil = Callable[[pd.DataFrame], pd.DataFrame]

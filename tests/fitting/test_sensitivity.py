@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fitting import Options, analyse
-from fitting.frontier import METHODS
+from fitting.frontier_methods import METHODS
 from fitting.sensitivity import Variant
 
 TARGETS = (1e11, 1e13)

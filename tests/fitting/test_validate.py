@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from fitting import FitError, Options, analyse
+from fitting.estimator import Estimator
 from fitting.series import Series, Setting
-from fitting.series_fit import Estimator, SeriesFit
+from fitting.series_fit import SeriesFit
 from fitting.validate import Backtest, Case, backtest
 from fitting.validate_named import estimators_named
 from fitting.validate_scores import Score, common_cases, ratio_bin
