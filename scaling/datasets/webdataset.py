@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.datasets import Options, Samples
+from scaling.datasets._cores import in_threads
 from scaling.datasets._mixing import Mixture
 from scaling.datasets._webdataset.captions import choose_caption
 from scaling.datasets._webdataset.decoding import UNREADABLE
@@ -20,7 +21,6 @@ from scaling.datasets._webdataset.pictures import cut
 from scaling.datasets._webdataset.selection import Selection
 from scaling.datasets._webdataset.shards import expand, find_shards
 from scaling.datasets._webdataset.sources import OpenSource, Seen
-from scaling.datasets._webdataset.threads import in_threads
 from scaling.errors import DataError
 
 logger = logging.getLogger(__name__)

@@ -78,7 +78,10 @@ def load(shard: Shard, selection: Selection) -> ShardIndex | None:
     if folder is None:
         return None
     try:
-        with np.load(_path(folder, shard, selection), allow_pickle=False) as arrays:
+        with (
+            _path(folder, shard, selection).open("rb") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             about = json.loads(str(arrays["about"]))
             if about.pop("shard") != [shard.size, shard.modified]:
                 return None

@@ -1,4 +1,7 @@
-"""Rows of a batch in threads: Pillow lets go of Python's lock while it decodes and resizes."""
+"""The cores of this process, and rows of a batch read on all of them.
+
+Pillow lets go of the interpreter lock while it decodes and resizes, so that threads are enough.
+"""
 
 import os
 from collections.abc import Callable, Sequence
