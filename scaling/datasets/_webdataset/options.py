@@ -28,6 +28,10 @@ def _uid_file(path: str) -> str:
 UidPath = Annotated[str, AfterValidator(_uid_file)]
 
 
+def _in_words(limit: object) -> str:
+    return " or ".join(map(str, limit)) if isinstance(limit, tuple) else f"{limit:g}"
+
+
 class Filter(Options):
     """A condition on a field of a sample's json; a sample without the field does not meet it."""
 
@@ -50,7 +54,7 @@ class Filter(Options):
     def __str__(self) -> str:
         """The condition in words, e.g. 'clip_score at_least 0.28'."""
         limits = self.model_dump(exclude={"field"}, exclude_none=True)
-        return f"{self.field} " + ", ".join(f"{name} {value}" for name, value in limits.items())
+        return f"{self.field} " + ", ".join(f"{n} {_in_words(v)}" for n, v in limits.items())
 
 
 def _listed(value: object) -> object:

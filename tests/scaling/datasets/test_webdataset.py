@@ -6,18 +6,13 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import pytest
-import torch
 import webdataset
 from PIL import Image
 from pydantic import ValidationError
-from torchvision.transforms import Compose
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from scaling.datasets import DATASETS
-from scaling.datasets._shapes.scenes import Key
-from scaling.datasets._webdataset.decoding import center_crop, random_crop
 from scaling.datasets.webdataset import WebdatasetOptions, WebdatasetStream
 from scaling.errors import DataError
 
@@ -166,7 +161,22 @@ def test_a_shard_without_a_readable_sample_is_an_error(tmp_path: Path) -> None:
         open_stream(shards).read(0, 1, 16)
 
 
-def test_a_shard_that_ends_early_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_the_whole_part_of_a_shard_that_ends_early_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shards = write_shards(tmp_path, (6,))
+    shard = tmp_path / "000.tar"
+    fourth = open_stream(shards).sources[0].locate(0).samples.caption(3)
+    with shard.open("r+b") as file:
+        file.truncate(fourth.offset + 3)
+
+    captions = open_stream(shards).read(0, 3, 16).captions
+
+    assert sorted(int(caption.split()[0]) for caption in captions) == [0, 1, 2]
+    assert f"000.tar: at byte {fourth.offset - 512:,}: the file ends within" in caplog.text
+
+
+def test_a_file_that_is_no_tar_is_an_error_that_names_it(tmp_path: Path) -> None:
     shards = write_shards(tmp_path, (4,))
     shard = tmp_path / "000.tar"
     shard.write_bytes(b"\x01" * 2048)
@@ -204,26 +214,3 @@ def test_a_stated_size_that_is_wrong_is_said(
 def test_wrong_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         WebdatasetOptions(**options)
-
-
-@pytest.mark.parametrize("size", [(40, 40), (61, 37), (37, 61), (16, 16), (300, 200)])
-def test_center_crop_is_open_clips_evaluation_transform(size: tuple[int, int]) -> None:
-    pixels = np.random.default_rng(0).integers(256, size=(*size, 3), dtype=np.uint8)
-    image = Image.fromarray(pixels)
-    transform = open_clip.image_transform(16, is_train=False, mean=(0, 0, 0), std=(1, 1, 1))
-    assert isinstance(transform, Compose)
-
-    theirs = (transform(image) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-
-    np.testing.assert_array_equal(center_crop(image, 16), theirs)
-
-
-def test_random_crops_keep_nine_tenths_or_more() -> None:
-    row, column = np.mgrid[0:200, 0:200].astype(np.uint8)
-    image = Image.fromarray(np.stack([row, column, row], axis=-1))
-    generator = Key(0).generator(0, 0)
-
-    for _ in range(50):
-        cropped = random_crop(image, 50, generator).astype(float)
-        height, width = (np.ptp(cropped[..., channel]) * 50 / 49 for channel in (0, 1))
-        assert 0.85 < height * width / 200**2 <= 1.01
