@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import ScalingError, unknown
+from scaling.families._open_clip_coca import coca_config
 from scaling.families._towers import ModelConfig, ViTConfig
 
 OPEN_CLIP, TIMM, JSON = "open_clip:", "timm:", ".json"
@@ -59,7 +60,7 @@ class OpenModels(Mapping[str, ModelConfig]):
     def __init__(
         self, family: str, sizes: Mapping[str, ViTConfig], *, has_captioner: bool = False
     ) -> None:
-        """`has_captioner`: whether the family's configurations have a `multimodal_cfg`."""
+        """`has_captioner`: whether it is CoCa, whose configurations have a `multimodal_cfg`."""
         self._family = family
         self._sizes = sizes
         self._has_captioner = has_captioner
@@ -78,7 +79,17 @@ class OpenModels(Mapping[str, ModelConfig]):
             reason = "has no captioner (multimodal_cfg)"
         if has_captioner != self._has_captioner:
             raise ModelNotFoundError(f"{name}: is no model of {self._family}: it {reason}")
-        return _config(name, content)
+        config = _config(name, content)
+        return self._with_captioner(name, config) if has_captioner else config
+
+    def _with_captioner(self, name: str, config: OpenClipConfig) -> ViTConfig:
+        """Such networks are ours, of sizes; open_clip's own leaves its head unset."""
+        try:
+            return coca_config(config.content)
+        except ValueError as error:
+            raise ModelNotFoundError(
+                f"{name}: is no model of {self._family}:\n  {error}"
+            ) from None
 
     def __iter__(self) -> Iterator[str]:
         """The names of the sizes."""

@@ -12,7 +12,9 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from scaling.errors import ScalingError
 from scaling.families import FAMILIES, find_model
-from scaling.families._open_clip import OpenClipConfig, canonical_name
+from scaling.families._open_clip import OpenClipConfig, OpenModels, canonical_name
+from scaling.families._open_clip_coca import coca_content
+from scaling.families._towers import COCA, TINY
 from scaling.families.clip.network import open_clip_content
 from scaling.train.gradients import Batch, Gradients
 from scaling.trial import Recipe
@@ -180,3 +182,34 @@ def test_a_configuration_of_open_clip_is_plain_data() -> None:
     assert isinstance(config, OpenClipConfig)
     assert hash(config) == hash(CLIP.models["open_clip:RN50"])
     assert config.content == open_clip.get_model_config("RN50")
+
+
+COCAS = OpenModels("coca", COCA, has_captioner=True)
+
+
+@pytest.mark.parametrize("size", ["ViT-B-32", "ViT-L-14"])
+def test_the_sizes_of_coca_are_the_configurations_that_open_clip_ships(size: str) -> None:
+    assert COCAS[f"open_clip:coca_{size}"] == COCA[size]
+
+
+@pytest.mark.parametrize("size", [size for size in COCA if size not in TINY])
+def test_a_size_of_coca_is_read_back_from_open_clips_format(size: str, tmp_path: Path) -> None:
+    config = COCA[size]
+    content = {"embed_dim": config.embed_dim, **coca_content(config), "custom_text": True}
+
+    assert COCAS[written(tmp_path / "coca.json", content)] == config
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("open_clip:coca_base", "vision_cfg.attentional_pool: False is not supported, only True"),
+        ("open_clip:coca_roberta-ViT-B-32", "the Hugging Face tokenizer 'roberta-base'"),
+        ("open_clip:RN50", "is no model of coca: it has no captioner"),
+    ],
+)
+def test_what_coca_cannot_be_is_said(model: str, message: str) -> None:
+    with pytest.raises(ScalingError) as error:
+        COCAS[model]
+
+    assert message in str(error.value)
