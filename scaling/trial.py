@@ -21,6 +21,7 @@ from scaling.units import format_count
 
 Precision = Literal["fp32", "bf16"]
 Sharding = Literal["ddp", "fsdp"]
+Padding = Literal["attend", "mask"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,9 @@ class Recipe:
     caption_loss_weight: float = 1.0
     """Weight of the captioning loss beside the contrastive loss (weight 1), where there is one."""
     precision: Precision = "bf16"
+    pad: Padding = "attend"
+    """Whether text features see padding, where the published network lets them: MaMMUT's and
+    CoCa's do. `mask` hides it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,9 @@ def measured_profile(
         network = build()
         images = torch.empty(_SAMPLES, 3, config.image_size, config.image_size)
         tokens = torch.zeros(_SAMPLES, config.context_length, dtype=torch.long)
-    # In training mode and with gradients: else attention takes a fused path that is not counted.
+    # In training mode: else attention takes a fused path that is not counted.
     network.train()
+    network.trim_captions = False  # type: ignore[assignment]
     weights, scores = _flops(lambda: network(images, tokens))
     wasted = _flops(lambda: network.encode_text(tokens))[0] if text_runs_twice else 0  # type: ignore[operator]
     params = {name: p.numel() for name, p in network.named_parameters()}
@@ -48,9 +49,11 @@ def measured_profile(
 
 def _flops(run: Callable[[], object]) -> tuple[float, float]:
     """FLOPs of `run` per sample: of weights, and of attention's scores."""
+    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:
+    # Without gradients, some of which captioning computes on its way forward.
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         run()
     counts = counter.get_flop_counts()["Global"]
     scores = sum(n for operator, n in counts.items() if _is_attention(str(operator)))

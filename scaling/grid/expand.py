@@ -124,6 +124,7 @@ def _cells(grid: Grid, asked: _Asked) -> Iterator[Cell]:
             grad_clip=rule.grad_clip,
             caption_loss_weight=caption_loss_weight,
             precision=rule.precision,
+            pad=rule.pad,
         )
         trunk = Trunk(
             family=asked.family,

@@ -20,7 +20,7 @@ from scaling.families._open_clip import canonical_name
 from scaling.grid.values import Condition, Warmup, parse_condition, parse_warmup
 from scaling.registry import Registry
 from scaling.schedule import COOLDOWN_SHAPES
-from scaling.trial import Data, Precision
+from scaling.trial import Data, Padding, Precision
 from scaling.units import parse_count
 
 Count = Annotated[int, BeforeValidator(parse_count)]
@@ -102,6 +102,7 @@ class RecipeRule(Match):
     grad_clip: Positive | None = 1.0
     caption_loss_weight: Annotated[tuple[NotNegative, ...], BeforeValidator(_listed)] = (1.0,)
     precision: Precision = "bf16"
+    pad: Padding = "attend"
 
 
 class Schedule(Strict):

@@ -28,7 +28,7 @@ class MammutFamily:
         """See `Family.build`."""
         from scaling.families.mammut.network import Mammut
 
-        return Mammut(self.models[model])
+        return Mammut(self.models[model], pad=recipe.pad if recipe else "attend")
 
     def batch_losses(
         self, features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: World

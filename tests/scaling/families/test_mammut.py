@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scaling.families import FAMILIES
-from scaling.families.mammut.network import Mammut, caption_loss
+from scaling.families.mammut.network import Mammut
 from scaling.train.gradients import Batch, Gradients
 from scaling.trial import Recipe
 
@@ -103,17 +103,20 @@ def test_an_untrained_captioner_finds_all_words_equally_likely() -> None:
     assert (total / count).item() == pytest.approx(math.log(TINY.vocab_size))
 
 
-def test_padding_is_not_a_target() -> None:
-    logits, targets = torch.randn(2, 5, 11), torch.randint(1, 11, (2, 5))
-    targets[0, 3:] = 0
+def test_padding_is_masked_where_the_recipe_says_so(network: Mammut) -> None:
+    masking = Mammut(TINY, pad="mask").eval()
+    masking.load_state_dict(network.state_dict())
+    _, tokens = random_batch()
+    tokens[0, 6:] = 0
+    tokens[1, 3] = 0  # within a caption id 0 is a word
 
-    loss = caption_loss(logits, targets)
+    seen, hidden = network.encode_text(tokens), masking.encode_text(tokens)
 
-    of_words = [
-        torch.nn.functional.cross_entropy(logits[b, t], targets[b, t])
-        for b, t in targets.nonzero().tolist()
-    ]
-    assert loss.item() == pytest.approx(torch.stack(of_words).sum().item())
+    torch.testing.assert_close(hidden[1:], seen[1:])
+    torch.testing.assert_close(hidden[:1], network.encode_text(tokens[:1, :6]))
+    assert torch.nn.functional.cosine_similarity(hidden[0], seen[0], dim=0) < 0.99
+    recipe = Recipe(batch_size=1, learning_rate=1.0, warmup_samples=1, pad="mask")
+    assert (MAMMUT.build("tiny-a", recipe).pad, MAMMUT.build("tiny-a").pad) == ("mask", "attend")
 
 
 def test_the_recipe_weights_the_caption_loss() -> None:

@@ -79,7 +79,9 @@ def test_profile_counts_what_torch_counts_on_the_built_network(family: Family, m
         images = torch.empty(1, 3, config.image_size, config.image_size)
         tokens = torch.zeros(1, config.context_length, dtype=torch.long)
 
-    with FlopCounterMode(display=False) as counter:
+    network.trim_captions = False  # profiles count captions of full length
+    # Without gradients, some of which captioning computes on its way forward.
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(images, tokens)
 
     profile = family.profile(model)
