@@ -1,16 +1,16 @@
 """From a YAML file to a plan, with every problem of the file in one message."""
 
 import difflib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from scaling.errors import GridError
 from scaling.grid.expand import expand
-from scaling.grid.spec import Grid, Match, ProblemsError, RecipeRule, ResourcesRule, Schedule
+from scaling.grid.spec import Grid, OptionsError, ProblemsError
 from scaling.plan import Plan
 
 
@@ -72,25 +72,28 @@ def load_plan(path: Path) -> Plan:
     return expand(parse_grid(content, str(path)), text=text, source=str(path))
 
 
-def _lines(problem: Any) -> list[str]:
+def _lines(
+    problem: Any, model: type[BaseModel] = Grid, within: tuple[int | str, ...] = ()
+) -> list[str]:
+    """What is wrong at one place of the section `within` the grid that `model` describes."""
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, ProblemsError):
         return cause.problems
-    path = ".".join(str(part) for part in problem["loc"] if not _is_internal(part))
-    if isinstance(cause, ValidationError):
-        return [f"{path}.{line}" for inner in cause.errors() for line in _lines(inner)]
+    place = (*within, *problem["loc"])
+    if isinstance(cause, OptionsError):
+        return [line for inner in cause.errors for line in _lines(inner, cause.model, place)]
+    path = ".".join(str(part) for part in place if not _is_internal(part))
     prefix = f"{path}: " if path else ""
     match problem["type"]:
         case "extra_forbidden":
-            return [f"{prefix}unknown key{_nearest(problem['loc'])}"]
+            return [f"{prefix}unknown key{_nearest(problem['loc'], model)}"]
         case "missing":
             return [f"{prefix}is required"]
         case "value_error":
             return [f"{prefix}{cause}"]
         case _:
-            return [
-                f"{prefix}{problem['input']!r}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
-            ]
+            said = problem["msg"].replace("valid tuple", "list")
+            return [f"{prefix}{problem['input']!r}: {said[:1].lower()}{said[1:]}"]
 
 
 def _has_another_below(problem: Any, errors: list[Any]) -> bool:
@@ -104,18 +107,26 @@ def _is_internal(part: object) -> bool:
     return isinstance(part, str) and "[" in part
 
 
-_SECTIONS: dict[str, type] = {
-    "recipes": RecipeRule,
-    "exclude": Match,
-    "schedules": Schedule,
-    "resources": ResourcesRule,
-}
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
+def _nearest(location: tuple[int | str, ...], model: type[BaseModel]) -> str:
     """'; did you mean ...? (allowed: ...)' for an unknown key."""
-    section = _SECTIONS.get(str(location[0])) if len(location) > 1 else Grid
-    fields: dict[str, Any] = getattr(section, "model_fields", {})
-    nearest = difflib.get_close_matches(str(location[-1]), fields, n=1)
+    for part in location[:-1]:
+        model = _section(model, part)
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    nearest = difflib.get_close_matches(str(location[-1]), names, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return hint + (f" (allowed: {', '.join(fields)})" if fields else "")
+    return f"{hint} (allowed: {', '.join(names)})"
+
+
+def _section(model: type[BaseModel], part: int | str) -> type[BaseModel]:
+    """The model of what is under a key; the same one for a place in a list or a free name."""
+    for name, field in model.model_fields.items():
+        if part in (name, field.alias):
+            return next(_models_in(field.annotation), model)
+    return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

@@ -8,6 +8,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -161,9 +162,11 @@ def _dataset(value: object) -> Data:
     kind = str(value["kind"])
     if kind not in DATASETS:
         raise ValueError(unknown("dataset kind", kind, DATASETS.names()))
-    options: Options = DATASETS.get(kind).options.model_validate(
-        {key: option for key, option in value.items() if key != "kind"}
-    )
+    model = DATASETS.get(kind).options
+    try:
+        options = model.model_validate({k: v for k, v in value.items() if k != "kind"})
+    except ValidationError as error:
+        raise OptionsError(error, model) from error
     return Data(kind=kind, options=options.model_dump(mode="json", exclude_defaults=True))
 
 
@@ -244,6 +247,16 @@ class Grid(Strict):
     @property
     def _labels(self) -> tuple[str, ...]:
         return tuple(schedule.label for schedule in self.schedules)
+
+
+class OptionsError(ValueError):
+    """What is wrong with the options of one dataset."""
+
+    def __init__(self, error: ValidationError, model: type[Options]) -> None:
+        """`model` is what validated them."""
+        self.errors = error.errors()
+        self.model = model
+        super().__init__(str(error))
 
 
 class ProblemsError(ScalingError, ValueError):

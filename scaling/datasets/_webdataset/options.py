@@ -3,17 +3,33 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+from braceexpand import braceexpand
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from scaling.datasets import Options
 from scaling.datasets._webdataset.decoding import Crop
 from scaling.units import parse_count
 
+
+def _patterns(value: object) -> object:
+    listed = value if isinstance(value, list | tuple) else [value]
+    for pattern in listed:
+        if not isinstance(pattern, str) or not pattern:
+            raise ValueError(
+                f"{pattern!r} is no path; write one, or a pattern: 'data/{{0000..0999}}.tar'"
+            )
+        try:
+            next(iter(braceexpand(pattern)))
+        except ValueError as error:
+            raise ValueError(f"{pattern!r}: {error}") from error
+    return value
+
+
 Count = Annotated[int, BeforeValidator(parse_count)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Scalar = str | bool | int | float
-Patterns = Annotated[str | tuple[str, ...], Field(min_length=1)]
+Patterns = Annotated[str | tuple[str, ...], Field(min_length=1), BeforeValidator(_patterns)]
 """A path or a brace pattern, `data/{0000..0999}.tar`, or a list of them."""
 
 UID_FORMATS = (".npy", ".parquet", ".txt")
@@ -84,31 +100,18 @@ class JsonCaptions(Options):
 
 
 def _captions(value: object) -> object:
-    if value == "txt":
-        return None
-    if isinstance(value, str):
-        raise ValueError(f"{value!r} is no place of captions; write txt, or {{json: {value}}}")
-    return value
+    if isinstance(value, dict):
+        return JsonCaptions.model_validate(value)
+    if value is None or value == "txt" or isinstance(value, JsonCaptions):
+        return value
+    raise ValueError(f"{value!r} is no place of captions; write txt, or {{json: caption}}")
 
 
-Captions = Annotated[JsonCaptions | None, BeforeValidator(_captions)]
-"""Where captions come from; None is each sample's txt."""
+Captions = JsonCaptions | Literal["txt"]
+"""Where captions come from: `txt`, `{json: KEY}`, or `{json: [KEY, KEY], weights: [2, 1]}`."""
 
 
-class Selection(Options):
-    """Which samples are trained on, with which captions."""
-
-    captions: Captions = None
-    """`txt`, or `{json: KEY}`, or `{json: [KEY, KEY], choice: random, weights: [2, 1]}`."""
-    filters: tuple[Filter, ...] = ()
-    """All of them must hold."""
-    uids: UidPath | None = None
-    """Only samples whose uid is in this list; one that is listed twice is seen twice a pass."""
-    exclude_uids: UidPath | None = None
-    """No sample whose uid is in this list."""
-
-
-class Source(Selection):
+class Source(Options):
     """Shards of one kind within a mixture; what it leaves out holds as the set says it."""
 
     shards: Patterns
@@ -116,18 +119,29 @@ class Source(Selection):
     """Share of the samples seen, relative to the weights of the other sources."""
     size: Count | None = None
     """Samples in the source, if known; compared with what its shards hold."""
+    captions: Annotated[Captions | None, BeforeValidator(_captions)] = None
+    filters: tuple[Filter, ...] | None = None
+    uids: UidPath | None = None
+    exclude_uids: UidPath | None = None
 
 
-class WebdatasetOptions(Selection):
+class WebdatasetOptions(Options):
     """Which shards, which of their samples, and how pictures are cut."""
 
     shards: Patterns | None = None
     sources: tuple[Source, ...] = ()
     """Several sets of shards, mixed by weight; instead of `shards`."""
-    resample: bool = False
-    """Draw shards with replacement, instead of passes through all of them."""
     size: Count | None = None
     """Samples in the set, if known; compared with what the shards hold."""
+    captions: Annotated[Captions, BeforeValidator(_captions)] = "txt"
+    filters: tuple[Filter, ...] = ()
+    """Only samples that meet all of them."""
+    uids: UidPath | None = None
+    """Only samples whose uid is in this list; one that is listed twice is seen twice a pass."""
+    exclude_uids: UidPath | None = None
+    """No sample whose uid is in this list."""
+    resample: bool = False
+    """Draw shards with replacement, instead of passes through all of them."""
     crop: Crop = "random"
     """`random` is open_clip's training transform, `center` its evaluation transform."""
     draft: bool = False
@@ -144,20 +158,23 @@ class WebdatasetOptions(Selection):
 
     @model_validator(mode="after")
     def _turns_need_passes(self) -> "WebdatasetOptions":
-        if self.resample:
-            for source in self.all_sources():
-                if source.captions and source.captions.choice == "alternate":
-                    raise ValueError("choice: alternate takes turns by pass; resample has none")
+        for source in self.all_sources() if self.resample else ():
+            if isinstance(source.captions, JsonCaptions) and source.captions.choice == "alternate":
+                raise ValueError("choice: alternate takes turns by pass; resample has none")
         return self
 
     def all_sources(self) -> tuple[Source, ...]:
         """Every source with all that holds for it."""
-        shared = {name: getattr(self, name) for name in Selection.model_fields}
+        sources = self.sources
         if self.shards is not None:
-            return (Source.model_construct(shards=self.shards, size=self.size, **shared),)
+            sources = (Source(shards=self.shards, size=self.size),)
         return tuple(
             source.model_copy(
-                update={k: v for k, v in shared.items() if k not in source.model_fields_set}
+                update={
+                    name: getattr(self, name)
+                    for name in ("captions", "filters", "uids", "exclude_uids")
+                    if getattr(source, name) is None
+                }
             )
-            for source in self.sources
+            for source in sources
         )

@@ -58,8 +58,8 @@ class Selection:
     def of(cls, source: Source) -> "Selection":
         """What a source says; raises `DataError` if one of its lists is not here."""
         return cls(
-            captions=source.captions,
-            filters=source.filters,
+            captions=source.captions if isinstance(source.captions, JsonCaptions) else None,
+            filters=source.filters or (),
             uids=find_uids("uids", source.uids) if source.uids else None,
             exclude_uids=find_uids("exclude_uids", source.exclude_uids)
             if source.exclude_uids
