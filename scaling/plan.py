@@ -18,6 +18,8 @@ class Resources:
     gpus: float = 1.0
     """GPUs, or a fraction of one; on a machine without GPUs trials run on CPUs."""
     cpus: float = 1.0
+    processes: int = 1
+    """Processes that train one trial on CPUs together; on GPUs it is one for each."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,6 +146,7 @@ class ResourcesRule(Strict):
 
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    processes: Annotated[int, Field(ge=1)] = 1
 
     @field_validator("gpus")
     @classmethod
@@ -153,6 +154,15 @@ class ResourcesRule(Strict):
         if gpus > 1 and gpus != int(gpus):
             raise ValueError(f"{gpus} is neither a fraction of one GPU nor a whole number of them")
         return gpus
+
+    @model_validator(mode="after")
+    def _processes_share_cpus(self) -> "ResourcesRule":
+        if self.processes > 1 and self.gpus:
+            raise ValueError(
+                f"'processes: {self.processes}' is for CPUs: write 'gpus: 0' beside it; on GPUs "
+                "every GPU has a process of its own"
+            )
+        return self
 
 
 def _dataset(value: object) -> Data:

@@ -61,13 +61,14 @@ class Executor(Protocol):
         ...
 
 
-def check_single_gpu(trials: Sequence[PlannedTrial]) -> None:
-    """Raise `ResourceError` for trials on several GPUs, which no executor offers."""
-    large = [planned for planned in trials if planned.resources.gpus > 1]
-    if large:
-        models = sorted({planned.trial.model for planned in large})
-        raise ResourceError(
-            f"{len(large)} trials ({', '.join(models)}) ask for {large[0].resources.gpus:g} GPUs "
-            "each; a trial trains on one GPU or a fraction of one: write 'resources: "
-            f"{{{models[0]}: {{gpus: 1}}}}'"
-        )
+def check_single_process(trials: Sequence[PlannedTrial]) -> None:
+    """Raise `ResourceError` for trials that several processes are to train."""
+    for planned in trials:
+        wanted = planned.resources
+        if wanted.gpus > 1 or wanted.processes > 1:
+            text = f"{wanted.gpus:g} GPUs" if wanted.gpus > 1 else f"{wanted.processes} processes"
+            raise ResourceError(
+                f"{planned.trial.id} asks for {text}; on Ray a trial trains on one GPU or a "
+                f"fraction of one: write 'resources: {{{planned.trial.model}: {{gpus: 1}}}}', or "
+                "use `--executor local`, which trains one trial at a time on all it asks for"
+            )

@@ -1,48 +1,102 @@
-"""Attempts in this process, one after the other: for debuggers, small machines and tests."""
+"""Attempts on this machine without Ray, one after the other: for debuggers, tests, one node."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from scaling.orchestrator.executor import Died, Done, Slot, check_single_gpu
+from scaling.errors import ResourceError
+from scaling.families import World
+from scaling.orchestrator.executor import Died, Done, Slot
+from scaling.orchestrator.gang import Gang
+from scaling.orchestrator.guard import Guard
 from scaling.orchestrator.worker import TRAINER, Crash, Message, attempt
 from scaling.plan import PlannedTrial, Resources
+from scaling.train.rows import local_rows
 from scaling.trial import Work
 
 
 class LocalExecutor:
-    """The only slot is this process."""
+    """The only slot is this process, or as many of its children as a trial asks for."""
 
     def __init__(self, trainer: str = TRAINER) -> None:
         """`trainer` names the generator that trains, as 'module:function'."""
         self._trainer = trainer
+        self._gpus: list[str] = []
+        self._resources = Resources()
         self._messages: Iterator[Message] | None = None
+        self._gang: Gang | None = None
+        self._guard: Guard | None = None
 
     def prepare(self, trials: Sequence[PlannedTrial]) -> int:
         """See `Executor.prepare`."""
-        check_single_gpu(trials)
+        if any(planned.resources.gpus > 1 for planned in trials):
+            self._gpus = _gpus()
+        for planned in trials:
+            wanted = planned.resources.gpus
+            if self._gpus and wanted > len(self._gpus):
+                raise ResourceError(
+                    f"{planned.trial.id} asks for {wanted:g} GPUs; this machine has "
+                    f"{len(self._gpus)}"
+                )
+            local_rows(planned.trial, World(size=len(self._places(planned.resources))))
+        if any(len(self._places(planned.resources)) > 1 for planned in trials):
+            self._guard = Guard()
         return 1
 
     def free(self, resources: Resources) -> Slot | None:
         """See `Executor.free`."""
-        return self if self._messages is None else None
+        if self._messages is not None or self._gang is not None:
+            return None
+        self._resources = resources
+        return self
 
     def start(self, work: Work, log: Path) -> None:
         """See `Slot.start`."""
-        self._messages = attempt(self._trainer, work, log)
+        places = self._places(self._resources)
+        if len(places) > 1:
+            self._gang = Gang(self._trainer, work, log, places)
+        else:
+            self._messages = attempt(self._trainer, work, log)
 
     def wait(self, seconds: float) -> list[tuple[Slot, Message | Died | Done]]:
-        """See `Executor.wait`; takes as long as the attempt takes to say something."""
-        if self._messages is None:
+        """See `Executor.wait`; alone, takes as long as the attempt takes to say something."""
+        if self._gang is not None:
+            messages = self._gang.wait(seconds)
+        elif self._messages is not None:
+            messages = [next(self._messages, Done())]
+        else:
             return []
-        message = next(self._messages, Done())
-        if isinstance(message, Done | Crash):
-            self._messages = None
-        return [(self, message)]
+        if messages and isinstance(messages[-1], Done | Crash | Died):
+            self._gang = self._messages = None
+        return [(self, message) for message in messages]
 
     def drop(self, slot: Slot) -> None:
         """See `Executor.drop`."""
-        self.stop()
+        self._messages = None  # Closes the generators of the attempt and of the trainer.
+        if self._gang is not None:
+            self._gang.kill()
+            self._gang = None
 
     def stop(self) -> None:
         """See `Executor.stop`."""
-        self._messages = None  # Closes the generators of the attempt and of the trainer.
+        self.drop(self)
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None
+
+    def _places(self, resources: Resources) -> list[str | None]:
+        """What each process of a trial sees of the GPUs; None is whatever this process sees."""
+        if self._gpus and resources.gpus > 1:
+            return [*self._gpus[: int(resources.gpus)]]
+        if resources.processes > 1:
+            return [""] * resources.processes
+        return [None]
+
+
+def _gpus() -> list[str]:
+    """The GPUs that this process sees, by the names that CUDA_VISIBLE_DEVICES gives them."""
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    return visible.split(",")[:count] if visible else [str(gpu) for gpu in range(count)]

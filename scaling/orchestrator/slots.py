@@ -8,7 +8,7 @@ from typing import Any
 
 from scaling.orchestrator.capacity import Capacity, Place
 from scaling.orchestrator.cluster import Cluster
-from scaling.orchestrator.executor import Died, Done, Slot, check_single_gpu
+from scaling.orchestrator.executor import Died, Done, Slot, check_single_process
 from scaling.orchestrator.worker import TRAINER, Crash, Message, attempt
 from scaling.plan import PlannedTrial, Resources
 from scaling.trial import Work
@@ -33,7 +33,7 @@ class RayExecutor:
 
     def prepare(self, trials: Sequence[PlannedTrial]) -> int:
         """See `Executor.prepare`."""
-        check_single_gpu(trials)
+        check_single_process(trials)
         self._capacity = Capacity(self._cluster.start())
         self._capacity.check(trials)
         return self._at_once(trials)

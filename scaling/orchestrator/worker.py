@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from scaling.errors import ScalingError
 from scaling.train import Diverged
@@ -53,13 +53,16 @@ class Crash:
 Message = Hello | Batch | Crash
 
 
-def attempt(trainer: str, work: Work, log: Path) -> Iterator[Message]:
-    """Do `work`, say what comes of it; an exception becomes a `Crash`, its traceback a `log`."""
+def attempt(trainer: str, work: Work, log: Path, **rank: Any) -> Iterator[Message]:
+    """Do `work`, say what comes of it; an exception becomes a `Crash`, its traceback a `log`.
+
+    One of several processes is told which one it is by `rank`, keywords of the trainer.
+    """
     yield Hello(socket.gethostname(), os.getpid(), versions())
     gathered: list[Event] = []
     try:
         with _logging_to(log):
-            for event in _load(trainer)(work):
+            for event in _load(trainer)(work, **rank):
                 gathered.append(event)
                 # Metrics wait for what follows them, which shows that their task has ended.
                 if not isinstance(event, Measurement | CurvePoint):
@@ -104,9 +107,9 @@ def _same_task(event: Event, other: Measurement) -> bool:
     )
 
 
-def _load(trainer: str) -> Callable[[Work], Iterator[Event]]:
+def _load(trainer: str) -> Callable[..., Iterator[Event]]:
     module, _, function = trainer.partition(":")
-    loaded: Callable[[Work], Iterator[Event]] = getattr(importlib.import_module(module), function)
+    loaded: Callable[..., Iterator[Event]] = getattr(importlib.import_module(module), function)
     return loaded
 
 

@@ -1,4 +1,4 @@
-"""Processes that train one trial together: how they meet, share a batch and wait."""
+"""Processes that train one trial together: how they meet and wait for each other."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,9 +9,7 @@ from typing import Any
 import torch
 from torch import distributed
 
-from scaling.errors import ResourceError
 from scaling.families import World
-from scaling.trial import Trial
 
 _STEP_TIMEOUT = timedelta(minutes=30)
 """How long a process waits for another within a step: a slow disk yes, a lost process no."""
@@ -42,24 +40,6 @@ def joined(world: World, init_method: str, device: torch.device) -> Iterator[Non
     )
     yield
     distributed.destroy_process_group()
-
-
-def local_rows(trial: Trial, world: World) -> slice:
-    """The rows of each global batch that this process computes.
-
-    Process r of W has those from r B / W to (r + 1) B / W: together, the rows that one process
-    would have. Raises `ResourceError` if the batch does not divide.
-    """
-    batch_size = trial.recipe.batch_size
-    rows, left = divmod(batch_size, world.size)
-    if left:
-        divisors = [n for n in range(1, 2 * world.size) if batch_size % n == 0]
-        nearest = min(divisors, key=lambda n: abs(n - world.size))
-        raise ResourceError(
-            f"{trial.id}: batch_size {batch_size} does not divide among {world.size} processes; "
-            f"the nearest number that it divides among is {nearest}"
-        )
-    return slice(world.rank * rows, (world.rank + 1) * rows)
 
 
 class Meeting:

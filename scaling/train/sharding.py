@@ -26,8 +26,11 @@ def parallel(network: nn.Module, world: World, sharding: Sharding) -> nn.Module:
         return network
     if sharding == "fsdp":
         return Sharded(network, world)
-    # Buffers are constants here (attention masks): nothing to send around.
-    return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+    copies = DistributedDataParallel(network, gradient_as_bucket_view=True)
+    # Buffers are constants here (attention masks): nothing to send around in each step. Set
+    # afterwards, because the argument has another name from torch 2.15 on.
+    copies.broadcast_buffers = False
+    return copies
 
 
 class Sharded(nn.Module):

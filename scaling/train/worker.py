@@ -13,10 +13,11 @@ from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
 from scaling.train import checkpoints
-from scaling.train.distributed import Meeting, local_rows
+from scaling.train.distributed import Meeting
 from scaling.train.gradients import ALONE
 from scaling.train.journal import Journal
 from scaling.train.repetition import epochs_at
+from scaling.train.rows import local_rows
 from scaling.train.session import Session
 from scaling.trial import (
     Checkpoint,

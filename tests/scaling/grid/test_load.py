@@ -84,6 +84,11 @@ def test_every_problem_is_reported_at_once_with_its_key_and_the_nearest_name(
         ("study: small", "study: ../up", "study: "),
         ("study: small", "study: small\nheld_out: later", "held_out: 'later' is not a held-out"),
         ("study: small", "study: small\nresources: {tiny-a: {gpus: 1.5}}", "neither a fraction"),
+        (
+            "study: small",
+            "study: small\nresources: {tiny-a: {processes: 2}}",
+            "'processes: 2' is for CPUs: write 'gpus: 0' beside it",
+        ),
         ("study: small", "study: small\nresources: {tiny-x: {gpus: 1}}", "resources.tiny-x: "),
         ("study: small", "study: small\nseeds: [-1]", "seeds.0: -1"),
         ("study: small", "study: small\nexclude: [{families: [clip, mammut]}]", "no cell at all"),

@@ -1,5 +1,6 @@
-"""A run in a process of its own, for tests that stop or kill it: DB EXECUTOR [TRAINER]."""
+"""A run in a process of its own, for tests that stop or kill it: DB EXECUTOR TRAINER [GRID]."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from scaling.store import Store
 db, executor, trainer = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 with Store(db) as store:
     outcome = run_plan(
-        plan_of(),
+        plan_of(**json.loads(sys.argv[4]) if sys.argv[4:] else {}),
         store,
         checkpoints=db.parent / "checkpoints",
-        executor=LocalExecutor(trainer) if executor == "local" else RayExecutor(trainer=trainer),
+        executor=RayExecutor(trainer=trainer) if executor == "ray" else LocalExecutor(trainer),
         show=Lines(sys.stderr),
     )
 sys.stdout.write(f"{outcome}\n{'ray' in sys.modules}\n")

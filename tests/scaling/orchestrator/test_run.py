@@ -116,13 +116,22 @@ def test_what_takes_longest_starts_first(here: Runs) -> None:
     assert paths == sorted(paths, reverse=True)
 
 
-def test_several_gpus_for_one_trial_are_refused_before_anything_starts(here: Runs) -> None:
-    plan = plan_of(resources={"tiny-a": {"gpus": 8}})
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        ({"gpus": 8}, "asks for 8 GPUs; on Ray a trial trains on one GPU"),
+        ({"gpus": 0, "processes": 2}, "asks for 2 processes; on Ray"),
+    ],
+)
+def test_several_processes_for_one_trial_are_refused_by_ray_before_anything_starts(
+    tmp_path: Path, resources: dict[str, int], message: str
+) -> None:
+    runs = Runs(tmp_path, RayExecutor)
 
-    with pytest.raises(ResourceError, match="ask for 8 GPUs each"):
-        here.run(plan)
+    with pytest.raises(ResourceError, match=message):
+        runs.run(plan_of(resources={"tiny-a": resources}))
 
-    assert here.show.told == []
+    assert runs.show.told == []
 
 
 @pytest.mark.ray

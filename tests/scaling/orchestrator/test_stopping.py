@@ -25,12 +25,13 @@ def stopped(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "stopped", LocalExecutor)
 
 
-def start(runs: Runs, executor: str) -> "Popen[str]":
+def start(runs: Runs, executor: str, *trainer_and_grid: str) -> "Popen[str]":
     """A driver in a process group of its own, as a shell would start it."""
     words = [sys.executable, str(FOLDER / "driver.py"), str(runs.db), executor]
+    path = os.pathsep.join(filter(None, [str(FOLDER), os.environ.get("PYTHONPATH")]))
     return Popen(
-        [*words, "fake_trainer:train"],
-        env={**os.environ, "PYTHONPATH": str(FOLDER), "SCALING_TEST_DRIVER": str(runs.db)},
+        [*words, *(trainer_and_grid or ["fake_trainer:train"])],
+        env={**os.environ, "PYTHONPATH": path, "SCALING_TEST_DRIVER": str(runs.db)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

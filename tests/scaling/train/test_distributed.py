@@ -13,8 +13,8 @@ from small_trials import facts, stops, trunk
 from scaling.errors import ResourceError
 from scaling.families import FAMILIES, World
 from scaling.train import checkpoints, read_journal
-from scaling.train.distributed import local_rows
 from scaling.train.gradients import ALONE
+from scaling.train.rows import local_rows
 
 SIZES = (2, 4)
 two_processes = pytest.mark.parametrize("found", [2], indirect=True, ids="{} processes".format)
