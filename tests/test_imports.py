@@ -51,6 +51,19 @@ def test_models_imports_nothing_heavy_and_takes_less_than_a_second(tmp_path: Pat
     assert not there & {*HEAVY, "open_clip", "timm"}
 
 
+def test_a_step_needs_torch_and_open_clip_and_no_more_of_what_runs_grids(tmp_path: Path) -> None:
+    there = imported_by(
+        "from scaling.families import FAMILIES\n"
+        "from scaling.train.session import Session\n"
+        "for name in FAMILIES.names(): FAMILIES.get(name).build('tiny-a')",
+        tmp_path,
+    )
+
+    assert "torch" in there
+    # A machine for benchmarks may have none of these.
+    assert not there & {"ray", "sqlalchemy", "pandas", "pydantic", "scipy", "webdataset"}
+
+
 def test_fit_and_plot_import_neither_torch_nor_ray(tmp_path: Path) -> None:
     published = GRID.parent / "published"
     subprocess.run(

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from scaling.datasets._shapes.held_out import CLASS_NAMES, classified_images
-from scaling.datasets._shapes.words import with_article
 from scaling.evals._features import image_features
 from scaling.evals._zero_shot import classification_metrics, classifier
+from scaling.vocabulary import with_article
 
 if TYPE_CHECKING:
     from torch import nn

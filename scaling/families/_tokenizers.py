@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scaling.datasets._shapes.words import END, START, WORD_IDS
 from scaling.errors import DataError, unknown
 from scaling.families._towers import ModelConfig
+from scaling.vocabulary import END, START, WORD_IDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from scaling.datasets._shapes.words import VOCABULARY
+from scaling.vocabulary import VOCABULARY
 
 TokenizerName = Literal["clip", "shapes"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scaling.datasets._shapes.scenes import Ints, Scenes
-from scaling.datasets._shapes.words import (
+from scaling.vocabulary import (
     ANY_SHAPE,
     BACKGROUNDS,
     COLOURS,

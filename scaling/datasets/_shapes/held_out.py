@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scaling.datasets._shapes.captions import write_captions
 from scaling.datasets._shapes.pictures import render
 from scaling.datasets._shapes.scenes import Ints, Key, Stage, draw_scenes
-from scaling.datasets._shapes.words import COLOURS, SHAPES
+from scaling.vocabulary import COLOURS, SHAPES
 
 CLASS_NAMES = tuple(f"{colour} {shape}" for shape in SHAPES for colour in COLOURS)
 """The 100 classes of zero-shot classification, at their labels."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.datasets._shapes.words import (
+from scaling.vocabulary import (
     BACKGROUNDS,
     COLOURS,
     RELATIONS,

@@ -10,8 +10,8 @@ from scaling.datasets._shapes.held_out import CLASS_NAMES, captioned_images, cla
 from scaling.datasets._shapes.pictures import _COLOURS as PALETTE
 from scaling.datasets._shapes.pictures import masks, render
 from scaling.datasets._shapes.scenes import Key, Scenes, Stage, draw_scenes
-from scaling.datasets._shapes.words import COLOURS, SHAPES, VOCABULARY
 from scaling.datasets.shapes import ShapesOptions, ShapesStream
+from scaling.vocabulary import COLOURS, SHAPES, VOCABULARY
 
 SHAPES_KIND = DATASETS.get("shapes")
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from scaling.datasets import DATASETS
-from scaling.datasets._shapes.words import END, START, VOCABULARY, WORD_IDS
 from scaling.errors import DataError
 from scaling.families import FAMILIES
 from scaling.families._tokenizers import tokenize
+from scaling.vocabulary import END, START, VOCABULARY, WORD_IDS
 
 TINY = FAMILIES.get("clip").models["tiny-a"]
 PUBLISHED = FAMILIES.get("clip").models["ViT-B-32"]
