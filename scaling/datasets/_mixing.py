@@ -35,3 +35,11 @@ class Mixture:
                 return source, before
             position -= before
         return len(self._levels), position
+
+    def counts(self, positions: int) -> list[int]:
+        """How many of the first so many positions each source gets."""
+        counts = []
+        for numerator, denominator, phase in self._levels:
+            counts.append((positions * numerator + phase) // denominator)
+            positions -= counts[-1]
+        return [*counts, positions]

@@ -59,7 +59,14 @@ class WebdatasetStream:
             images[row], captions[row] = self._sample(first + row, image_size)
 
         in_threads(read_row, range(count))
+        self._reach(first + count)
         return Samples(images, captions)
+
+    def _reach(self, positions: int) -> None:
+        """Look at every shard seen by then: what is known of the set depends on that alone."""
+        for source, count in zip(self.sources, self._mixture.counts(positions), strict=True):
+            if count:
+                source.locate(count - 1)
 
     def _sample(self, position: int, image_size: int) -> tuple[NDArray[np.uint8], str]:
         number, within = self._mixture.locate(position)

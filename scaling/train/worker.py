@@ -1,13 +1,17 @@
 """The training loop: a generator, without callback, logger object or database."""
 
+import logging
 import math
 import time
 from collections.abc import Iterator
 from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from scaling.datasets import DATASETS, Stream
+from scaling.datasets._prefetch import ReadAhead
 from scaling.evals import TASKS
 from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
@@ -30,10 +34,15 @@ from scaling.trial import (
     Trial,
     Work,
 )
+from scaling.units import format_count
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_REPORTS = 0.3
 
 Phase = Literal["train", "evaluate", "save"]
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Images and tokens of a batch."""
 
 
 def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Iterator[Event]:
@@ -131,16 +140,15 @@ def _train_to(session: Session, samples_seen: int) -> Iterator[Event]:
             f"{trial.id}: {session.samples_seen:,} to {samples_seen:,} samples are not whole "
             f"batches of {batch_size}"
         )
-    config = FAMILIES.get(trial.family).models[trial.model]
-    stream, rows = _open(trial), local_rows(trial, session.world)
+    stream = _open(trial)
+    batches = _batches(stream, session, samples_seen)
     reported_at, reported_samples = time.monotonic(), session.samples_seen
     while session.samples_seen < samples_seen:
         before = session.samples_seen
-        samples = stream.read(before + rows.start, rows.stop - rows.start, config.image_size)
-        tokens = torch.from_numpy(tokenize(samples.captions, config))
+        images, tokens = batches.at(before)
         session.step(
-            to_inputs(samples.images, session.device),
-            tokens.to(session.device, non_blocking=True),
+            to_inputs(images, session.device),
+            torch.from_numpy(tokens).to(session.device, non_blocking=True),
         )
         now = time.monotonic()
         is_report = now - reported_at >= _SECONDS_BETWEEN_REPORTS
@@ -155,6 +163,26 @@ def _train_to(session: Session, samples_seen: int) -> Iterator[Event]:
             rate = (session.samples_seen - reported_samples) / (now - reported_at)
             yield _progress(session, "train", rate)
             reported_at, reported_samples = now, session.samples_seen
+    if stream.skipped:
+        logger.warning(
+            "%s: %d samples up to %s were broken; others took their places",
+            trial.id,
+            stream.skipped,
+            format_count(samples_seen),
+        )
+
+
+def _batches(stream: Stream, session: Session, until: int) -> "ReadAhead[Arrays]":
+    """This process's rows of the batches before `until`, read while the step before is taken."""
+    trial = session.trial
+    config = FAMILIES.get(trial.family).models[trial.model]
+    rows = local_rows(trial, session.world)
+
+    def read(first: int) -> Arrays:
+        samples = stream.read(first + rows.start, rows.stop - rows.start, config.image_size)
+        return samples.images, tokenize(samples.captions, config)
+
+    return ReadAhead(read, step=trial.recipe.batch_size, until=until)
 
 
 def _measure(session: Session, stop: Stop) -> Iterator[Event]:

@@ -33,6 +33,7 @@ def test_every_beginning_holds_each_source_in_its_proportion(
 
     seen = Counter(mixture.locate(position)[0] for position in range(count))
 
+    assert mixture.counts(count) == [seen[source] for source in range(len(weights))]
     for source, weight in enumerate(weights):
         assert abs(seen[source] - count * weight / sum(weights)) < len(weights)
 

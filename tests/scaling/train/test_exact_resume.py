@@ -135,7 +135,15 @@ def test_random_numbers_of_others_neither_change_a_trial_nor_are_changed(
     assert torch.equal(torch.cat(drawn), expected)
 
 
-def test_training_on_shards_resumes_exactly_too(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"resample": True, "draft": True}, {"sources": 2}])
+@pytest.mark.parametrize("cores", ["1", "2"])
+def test_training_on_shards_resumes_exactly_too(
+    run: Run,
+    tmp_path: Path,
+    options: dict[str, object],
+    cores: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     shapes = DATASETS.get("shapes")
     images, captions = shapes.open(shapes.options(), 0).read(0, 200, 16)
     for shard in range(2):
@@ -146,14 +154,35 @@ def test_training_on_shards_resumes_exactly_too(run: Run, tmp_path: Path) -> Non
                 writer.write(
                     {"__key__": f"{row:06d}", "png": png.getvalue(), "txt": captions[row]}
                 )
-    data = Data(kind="webdataset", options={"shards": f"{tmp_path}/{{0..1}}.tar"})
+    data = Data(kind="webdataset", options={"shards": f"{tmp_path}/{{0..1}}.tar", **options})
+    if "sources" in options:
+        sources = [{"shards": f"{tmp_path}/{n}.tar", "weight": 1 + n} for n in range(2)]
+        data = Data(kind="webdataset", options={"sources": sources})
     trial = dataclasses.replace(trunk("clip"), data=data)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     whole = run(trial, stops(256, 512))
 
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)  # with two, batches are read ahead
     first = run(trial, stops(256))
     second = run(trial, stops(512), tuple(only(Checkpoint, first)))
 
     assert facts(first + second) == facts(whole)
+
+
+def test_a_trial_says_how_many_samples_were_broken(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    png = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(png, "png")
+    with webdataset.TarWriter(str(tmp_path / "0.tar")) as writer:
+        for row in range(32):
+            image = b"no picture" if row == 5 else png.getvalue()
+            writer.write({"__key__": f"{row:06d}", "png": image, "txt": "a red circle"})
+    data = Data(kind="webdataset", options={"shards": str(tmp_path / "0.tar")})
+
+    run(dataclasses.replace(trunk("clip"), data=data), stops(64))
+
+    assert "2 samples up to 64 were broken; others took their places" in caplog.text
 
 
 def test_another_seed_is_another_result(run: Run) -> None:
