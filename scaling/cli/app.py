@@ -11,7 +11,19 @@ from typing import Annotated
 
 import typer
 
-from scaling.cli import allocate, backtest, fit, import_, models, plan, plot, predict, run, surface
+from scaling.cli import (
+    allocate,
+    backtest,
+    data,
+    fit,
+    import_,
+    models,
+    plan,
+    plot,
+    predict,
+    run,
+    surface,
+)
 from scaling.errors import ScalingError
 
 app = typer.Typer(
@@ -37,6 +49,7 @@ app.command("allocate", short_help="Divide a compute between size and samples.")
 app.command("backtest", short_help="Check laws and intervals on held-out compute.")(
     backtest.backtest
 )
+app.add_typer(data.data, name="data", short_help="Make, check and shrink shards.")
 app.command("plot", short_help="Draw error against compute.")(plot.plot)
 
 VARIADIC = (

@@ -51,7 +51,7 @@ def index_shard(shard: Shard, selection: Selection) -> ShardIndex:
 
 
 def _build(shard: Shard, selection: Selection) -> ShardIndex:
-    tar = _Tar(shard)
+    tar = Tar(shard)
     try:
         chosen, left_out = selection.choose(tar.groups(with_json=selection.reads_json))
     except OSError as error:
@@ -75,7 +75,7 @@ def _extents(chosen: list[Chosen], of: str) -> NDArray[np.int64]:
     return np.array([getattr(sample, of) for sample in chosen], np.int64).reshape(-1, 2)
 
 
-class _Tar:
+class Tar:
     """A walk through a shard, and what was met on the way."""
 
     def __init__(self, shard: Shard) -> None:

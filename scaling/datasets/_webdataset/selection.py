@@ -17,7 +17,7 @@ from scaling.datasets._webdataset.shards import Extent
 from scaling.datasets._webdataset.uids import UidFile, find_uids, load_uids
 from scaling.errors import DataError
 
-_IMAGES = ("jpg", "jpeg", "png", "webp")
+IMAGES = ("jpg", "jpeg", "png", "webp")
 
 Fields = Mapping[str, Any]
 """The content of a sample's json."""
@@ -88,7 +88,7 @@ class Selection:
         uids: list[str] = []
         left_out: Counter[str] = Counter()
         for group in groups:
-            image = next((group.files[s] for s in _IMAGES if s in group.files), None)
+            image = next((group.files[s] for s in IMAGES if s in group.files), None)
             caption = group.files.get("json" if self.captions else "txt")
             if image is None or caption is None:
                 left_out["lack an image or a caption"] += 1
