@@ -98,9 +98,10 @@ def check(
 
     from scaling.cli.data_tables import show_check
     from scaling.cli.progress import progress
+    from scaling.datasets._cores import cores
     from scaling.datasets._shard_tools.check import Look, look_at
     from scaling.datasets._shard_tools.check_summary import summarize
-    from scaling.datasets._shard_tools.processes import cores, in_processes
+    from scaling.datasets._shard_tools.processes import in_processes
     from scaling.datasets._webdataset.shards import expand
 
     paths = expand(shards)
@@ -151,7 +152,8 @@ def repack(
     """
     from scaling.cli.data_tables import show_repack
     from scaling.cli.progress import progress
-    from scaling.datasets._shard_tools.processes import cores, in_processes
+    from scaling.datasets._cores import cores
+    from scaling.datasets._shard_tools.processes import in_processes
     from scaling.datasets._shard_tools.repack import plan_repacking
     from scaling.datasets._shard_tools.repack import repack as repack_shard
     from scaling.datasets._webdataset.shards import expand

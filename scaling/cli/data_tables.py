@@ -30,23 +30,23 @@ def show_check(summary: "CheckSummary") -> None:
     for name, text in lines:
         if text:
             typer.echo(f"{name:14}{text}")
-    _list(f"{len(summary.missing):,} shards are missing", summary.missing)
+    _list(f"missing shards: {len(summary.missing):,}", summary.missing)
     damaged = sum(not fault.key for fault in summary.faults)
     counted = {
         "broken": summary.broken,
         "without image": summary.without_image,
         "without caption": summary.without_caption,
-        "shards damaged": damaged,
+        "damaged shards": damaged,
     }
     _list(
-        ", ".join(f"{count:,} {what}" for what, count in counted.items() if count),
+        ", ".join(f"{what}: {count:,}" for what, count in counted.items() if count),
         [
             f"{fault.shard}: {f'sample {fault.key}: ' if fault.key else ''}{fault.reason}"
             for fault in summary.faults
         ],
     )
     if summary.duplicate_keys:
-        _list(f"{summary.duplicate_keys:,} keys are there before", summary.duplicates)
+        _list(f"keys that were there before: {summary.duplicate_keys:,}", summary.duplicates)
     if not (summary.missing or summary.faults):
         typer.echo("nothing is broken")
 
@@ -65,7 +65,7 @@ def show_repack(done: "Sequence[Repacked]", folder: Path) -> None:
         for one in done
         for key, reason in one.skipped
     ]
-    _list(f"{len(skipped):,} left out", skipped)
+    _list(f"left out: {len(skipped):,}", skipped)
 
 
 def _quantiles(distribution: "Distribution", unit: str = "") -> str:
@@ -78,7 +78,7 @@ def _quantiles(distribution: "Distribution", unit: str = "") -> str:
 def _list(heading: str, lines: Sequence[str]) -> None:
     if not lines:
         return
-    typer.echo(f"{heading}:")
+    typer.echo(heading)
     for line in lines[:_SHOWN]:
         typer.echo(f"  {line}")
     if len(lines) > _SHOWN:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from scaling.datasets._webdataset.captions import captions_in
 from scaling.datasets._webdataset.decoding import UNREADABLE
@@ -85,6 +85,13 @@ def digest(key: str) -> int:
     return int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
 
 
+def reason(error: Exception) -> str:
+    """Why a sample is broken, by one of `UNREADABLE`."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture"  # Pillow's own words name an address in memory.
+    return str(error) or type(error).__name__
+
+
 def _look_at_sample(
     report: ShardReport, shard: Shard, key: str, files: Mapping[str, Extent], look: Look
 ) -> None:
@@ -100,7 +107,7 @@ def _look_at_sample(
         if caption is not None:
             _look_at_captions(report, shard.read(caption).decode(), key, look)
     except UNREADABLE as error:
-        report.broken.append((key, str(error) or type(error).__name__))
+        report.broken.append((key, reason(error)))
 
 
 def _look_at_picture(report: ShardReport, encoded: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from scaling.datasets._shard_tools.check import reason
 from scaling.datasets._shard_tools.encoding import encode
 from scaling.datasets._shard_tools.writing import Sample, new_shard, statistics_of
 from scaling.datasets._webdataset.decoding import UNREADABLE
@@ -87,7 +88,7 @@ def repack(what: Repacking) -> Repacked:
             try:
                 sample, is_shrunk = _smaller(shard, group, what)
             except UNREADABLE as error:
-                skipped.append((group.key, str(error) or type(error).__name__))
+                skipped.append((group.key, reason(error)))
                 continue
             writer.add(sample)
             counts["samples"] += 1
