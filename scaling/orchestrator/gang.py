@@ -24,6 +24,8 @@ from scaling.trial import Work
 _SECONDS_FOR_WITNESSES = 1.0
 """How long others may tell of a failure before its cause is decided."""
 
+_PROGRAM = "from scaling.orchestrator.rank import main; main"
+
 
 class _Rank:
     """One process, and what it says."""
@@ -39,7 +41,7 @@ class _Rank:
         order.log.parent.mkdir(parents=True, exist_ok=True)
         with theirs, order.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "scaling.orchestrator.rank", str(theirs.fileno())],
+                [sys.executable, "-c", f"{_PROGRAM}({theirs.fileno()})"],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,

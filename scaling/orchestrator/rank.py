@@ -1,10 +1,9 @@
-"""One of the processes of a gang: a program of its own, run as `rank.py DESCRIPTOR`.
+"""One of the processes of a gang.
 
-The descriptor is that of a pipe to the driver, which sends what is to be done and hears what comes
-of it. Not a child of `multiprocessing`, which would import the driver's script again.
+It has a pipe to the driver, which sends what is to be done and hears what comes of it. Not a child
+of `multiprocessing`, which would import the driver's script again.
 """
 
-import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,7 +25,10 @@ class Order(NamedTuple):
 
 
 def main(descriptor: int) -> None:
-    """Make an attempt; rank 0 says all of it, the others say only what ended them."""
+    """Make an attempt for the driver at the other end of a pipe.
+
+    Rank 0 says all that comes of it; the others say only what ended them.
+    """
     driver: Connection[tuple[float, Message], Order] = Connection(descriptor)
     order = driver.recv()
     where = {"world": order.world, "init_method": order.init_method}
@@ -34,10 +36,3 @@ def main(descriptor: int) -> None:
         if order.world.rank == 0 or isinstance(message, Crash):
             driver.send((time.monotonic(), message))
     driver.close()
-
-
-if __name__ == "__main__":
-    # By the name under which the driver knows the classes that it sends.
-    from scaling.orchestrator import rank
-
-    rank.main(int(sys.argv[1]))

@@ -11,9 +11,9 @@ from torch import distributed
 
 from scaling.families import World
 
-_STEP_TIMEOUT = timedelta(minutes=30)
+STEP_TIMEOUT = timedelta(minutes=30)
 """How long a process waits for another within a step: a slow disk yes, a lost process no."""
-_STOP_TIMEOUT = timedelta(days=30)
+STOP_TIMEOUT = timedelta(days=30)
 """How long the others wait while one process saves and evaluates."""
 
 
@@ -36,7 +36,7 @@ def joined(world: World, init_method: str, device: torch.device) -> Iterator[Non
         init_method=init_method,
         rank=world.rank,
         world_size=world.size,
-        timeout=_STEP_TIMEOUT,
+        timeout=STEP_TIMEOUT,
     )
     yield
     distributed.destroy_process_group()
@@ -49,9 +49,7 @@ class Meeting:
         """All processes of `world` make it together."""
         # gloo for GPUs too: NCCL gives up on a collective that takes long.
         self._group: Any = (
-            distributed.new_group(backend="gloo", timeout=_STOP_TIMEOUT)
-            if world.size > 1
-            else None
+            distributed.new_group(backend="gloo", timeout=STOP_TIMEOUT) if world.size > 1 else None
         )
 
     def wait(self) -> None:

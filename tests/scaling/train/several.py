@@ -1,5 +1,6 @@
 """What processes compute together; `test_distributed` compares it with one process."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ from open_clip.loss import ClipLoss
 from small_batches import RECIPE, ROWS, batch_of, network_of
 from small_trials import only, stops, trunk
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from scaling.families import FAMILIES, Family, World
 from scaling.train import Diverged, read_journal
+from scaling.train.distributed import Meeting
 from scaling.train.gradients import Batch, Gradients
 from scaling.train.session import Session
 from scaling.train.sharding import full_tensor, parallel
@@ -41,6 +44,7 @@ def everything(world: World, directory: Path) -> dict[str, Any]:
             for sharding in SHARDINGS
         },
         "not gathered": gradient_without_gathering(world),
+        "numbers held": {sharding: numbers_held(world, sharding) for sharding in SHARDINGS},
         "divergence": steps_with_a_bad_image(world),
         "tokens": int((local(batch_of(FAMILIES.get("mammut")), world).tokens != 0).sum()),
     }
@@ -148,3 +152,21 @@ def gradient_without_gathering(world: World) -> Tensors:
     )
     loss.backward()
     return whole_gradient(network)
+
+
+def numbers_held(world: World, sharding: Sharding) -> tuple[int, int]:
+    """By the vectors and matrices of a network: on this process, and in the whole."""
+    network = network_of(FAMILIES.get("mammut"))
+    parallel(network, world, sharding)
+    parameters = [p for p in network.parameters() if p.ndim]
+    here = [p.to_local() if isinstance(p, DTensor) else p for p in parameters]
+    return sum(p.numel() for p in here), sum(p.numel() for p in parameters)
+
+
+def wait_for_rank_0(world: World, directory: Path) -> float:
+    """Seconds that the others waited while it did something else for two."""
+    meeting, start = Meeting(world), time.monotonic()
+    if world.rank == 0:
+        time.sleep(2)
+    meeting.wait()
+    return time.monotonic() - start

@@ -106,6 +106,20 @@ def test_a_bad_image_at_one_process_is_a_bad_step_at_all(found: Found) -> None:
     assert {rank["divergence"] for rank in found.ranks} == {(36, True)}
 
 
+def test_under_fsdp_each_process_holds_its_share_and_no_more(found: Found) -> None:
+    held = [rank["numbers held"]["fsdp"] for rank in found.ranks]
+
+    assert sum(here for here, _ in held) == held[0][1]
+    assert max(here for here, _ in held) < 1.2 * held[0][1] / found.size
+    assert all(here == whole for here, whole in [r["numbers held"]["ddp"] for r in found.ranks])
+
+
+def test_others_wait_for_rank_0_longer_than_a_step_may_take(tmp_path: Path) -> None:
+    waited = together(several.wait_for_rank_0, 2, tmp_path, step_timeout=1)
+
+    assert min(waited) > 1.5
+
+
 @two_processes
 @pytest.mark.parametrize("sharding", SHARDINGS)
 def test_interrupted_and_resumed_equals_uninterrupted(found: Found, sharding: str) -> None:
