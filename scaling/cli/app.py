@@ -14,6 +14,7 @@ import typer
 from scaling.cli import (
     allocate,
     backtest,
+    checkpoints,
     data,
     fit,
     import_,
@@ -51,6 +52,9 @@ app.command("backtest", short_help="Check laws and intervals on held-out compute
 )
 app.add_typer(data.data, name="data", short_help="Make, check and shrink shards.")
 app.command("plot", short_help="Draw error against compute.")(plot.plot)
+app.add_typer(
+    checkpoints.app, name="checkpoints", short_help="List weights, and write them for open_clip."
+)
 
 VARIADIC = (
     "--compare",

@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 from sqlalchemy import Connection, Engine
 
 from scaling.plan import Plan
-from scaling.store import planning, queries, recording
+from scaling.store import planning, queries, recording, saved
 from scaling.store.engine import (
     check_place,
     open_for_reading,
@@ -18,6 +18,7 @@ from scaling.store.engine import (
 )
 from scaling.store.lock import WriterLock
 from scaling.store.queries import Compute, Filters, Recorded, Study
+from scaling.store.saved import SavedTrial
 from scaling.store.states import Ending, Failure, TrialState, Worker
 from scaling.trial import Checkpoint, Event
 
@@ -93,6 +94,16 @@ class Reader:
     def measured(self, trial_id: str) -> set[tuple[int, str]]:
         """The samples seen and tasks that a trial was measured at."""
         return self.recorded([trial_id])[trial_id].measured
+
+    def saved_trials(self, prefix: str = "") -> list[SavedTrial]:
+        """See `scaling.store.saved.saved_trials`."""
+        with self._transaction() as connection:
+            return saved.saved_trials(connection, prefix)
+
+    def saved_trial(self, prefix: str) -> SavedTrial:
+        """See `scaling.store.saved.saved_trial`."""
+        with self._transaction() as connection:
+            return saved.saved_trial(connection, prefix)
 
 
 class Store(Reader):

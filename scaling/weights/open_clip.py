@@ -1,0 +1,72 @@
+"""The configuration from which open_clip builds the same network."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from scaling.families._images import MEAN, STD
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from scaling.families._towers import ModelConfig
+    from scaling.weights.files import Weights
+
+PREPROCESSING = {"mean": list(MEAN), "std": list(STD)}
+"""What `open_clip_config.json` says of images, which are resized as open_clip does by default."""
+
+
+def open_clip_name(family: str, model: str) -> str:
+    """What a file with the configuration is called, and with it the model in open_clip.
+
+    As the study's table has it, `ViT-B-32` and `coca_ViT-B-32`. SigLIP's is `siglip_ViT-B-16`:
+    what open_clip calls `ViT-B-16-SigLIP` is another network.
+    """
+    for mark in ("open_clip:", "timm:"):
+        model = model.removeprefix(mark)
+    # PATH.json#DIGEST: the file's name.
+    bare = model.partition("#")[0].removesuffix(".json").replace("\\", "/").rpartition("/")[2]
+    return bare if family == "clip" else f"{family}_{bare}"
+
+
+def open_clip_configuration(
+    config: "ModelConfig", network: "nn.Module", weights: "Weights"
+) -> dict[str, Any] | None:
+    """The content of that file for a `network` of this `config`; None if open_clip has none such.
+
+    It is open_clip's network if it is an object of open_clip's own class.
+    """
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    from scaling.families.clip.network import open_clip_content
+
+    if not isinstance(network, CLIP | CustomTextCLIP):
+        return None
+    content = {key: _written_out(value) for key, value in open_clip_content(config).items()}
+    content.pop("init_logit_bias", None)
+    if "logit_bias" in weights:
+        # Without it, open_clip builds no bias; what it is set to is overwritten by the weights.
+        content["init_logit_bias"] = weights["logit_bias"].item()
+    return content
+
+
+_ALWAYS = frozenset(
+    {"image_size", "patch_size", "width", "layers", "heads", "context_length", "vocab_size"}
+)
+
+
+def _written_out(value: Any) -> Any:
+    """A section of the configuration as open_clip writes them: sizes, and what is no default.
+
+    That a key such as `hf_model_name` is there, be it null, is a statement to open_clip.
+    """
+    from open_clip.model import CLIPTextCfg, CLIPVisionCfg
+
+    if not isinstance(value, dict):
+        return value
+    schema = CLIPVisionCfg if "patch_size" in value else CLIPTextCfg
+    defaults = {field.name: field.default for field in dataclasses.fields(schema)}
+    return {
+        key: its
+        for key, its in value.items()
+        if key in _ALWAYS or key not in defaults or its != defaults[key]
+    }
