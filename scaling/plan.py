@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scaling.families import Profile
-from scaling.trial import Cooldown, Stop, Trial
+from scaling.trial import Cooldown, Execution, Stop, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class PlannedTrial:
     """Ascending. A trunk stops at its branch points, and where `const` cells read it."""
     profile: Profile
     resources: Resources = Resources()
+    execution: Execution = Execution()  # noqa: RUF009  # frozen
 
     @property
     def branch(self) -> tuple[str, int] | None:

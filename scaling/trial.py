@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 from scaling.schedule import COOLDOWN_SHAPES, cosine_factor, warmup_factor
 from scaling.units import format_count
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 Sharding = Literal["ddp", "fsdp"]
 Padding = Literal["attend", "mask"]
 
@@ -42,6 +42,13 @@ class Recipe:
     caption_loss_weight: float = 1.0
     """Weight of the captioning loss beside the contrastive loss (weight 1), where there is one."""
     precision: Precision = "bf16"
+    """fp32; or autocast to bf16, or to fp16 with a loss scale. Weights, logits, losses: fp32."""
+    optimizer: str = "adamw"
+    """AdamW, or one of timm's optimizers by its name (`scaling.train.optimizer_names`)."""
+    optimizer_options: Mapping[str, Any] | None = None
+    """Keywords of timm's optimizer; `beta1`, `beta2` and `eps` above are AdamW's alone."""
+    patch_dropout: float = 0.0
+    """Fraction of image patches that training leaves out, drawn anew for each image and step."""
     pad: Padding = "attend"
     """Whether text features see padding, where the published network lets them: MaMMUT's and
     CoCa's do. `mask` hides it."""
@@ -227,7 +234,15 @@ class Progress:
     phase: Literal["train", "evaluate", "save"] = "train"
 
 
-Event = Checkpoint | Measurement | CurvePoint | Progress
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What an attempt did otherwise than asked, because the machine could not; kept with it."""
+
+    trial_id: str
+    text: str
+
+
+Event = Checkpoint | Measurement | CurvePoint | Progress | Note
 """What a worker yields."""
 
 
@@ -235,10 +250,28 @@ Event = Checkpoint | Measurement | CurvePoint | Progress
 class Execution:
     """How a trial is computed, as far as that changes speed and memory but not its result."""
 
-    micro_batch_size: int | None = None
-    """Most rows that a process computes at once; None computes all of its rows."""
+    micro_batch_size: int | Literal["auto"] | None = None
+    """Most rows that a process computes at once; None computes all of its rows, `auto` as many as
+    fit: all of them, halved each time that a GPU's memory is exceeded."""
+    gradient_checkpointing: bool = False
+    """Compute activations of blocks again in the backward pass instead of keeping them."""
+    compile: bool = False
+    """Use `torch.compile`; where that fails, go on without it, and say so."""
     sharding: Sharding = "ddp"
     """Several processes hold a copy of the network each (ddp), or a part of it each (fsdp)."""
+
+    def __str__(self) -> str:
+        """The choices that are not the default, in words; empty if there are none."""
+        rows = self.micro_batch_size
+        words = {
+            "micro-batches as large as fit"
+            if rows == "auto"
+            else f"micro-batches of {rows}": rows,
+            "gradient checkpointing": self.gradient_checkpointing,
+            "torch.compile": self.compile,
+            "FSDP": self.sharding == "fsdp",
+        }
+        return ", ".join(word for word, is_chosen in words.items() if is_chosen)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,8 @@ def plan(
 
 def summary(planned: "Plan") -> dict[str, Any]:
     """The plan as plain data; compute in forward GFLOPs as the reference study counts them."""
+    import dataclasses
+
     from scaling.cost import cost, shared
 
     whole = cost(planned.trials)
@@ -51,6 +53,7 @@ def summary(planned: "Plan") -> dict[str, Any]:
                 "model": planned_trial.trial.model,
                 "samples": planned_trial.samples,
                 "gflops": planned_trial.samples * planned_trial.profile.published_gflops,
+                "execution": dataclasses.asdict(planned_trial.execution),
                 "stops": [stop.samples_seen for stop in planned_trial.stops],
                 "branches_off": planned_trial.branch and planned_trial.branch[0],
             }
@@ -95,6 +98,11 @@ def show(planned: "Plan", *, trials: bool) -> None:
             f"instead of {format_gflops(sharing.without_gflops)} GFLOPs for the cells that share",
             highlight=False,
         )
+    for model, execution in dict.fromkeys(
+        (its.trial.model, str(its.execution)) for its in planned.trials
+    ):
+        if execution:
+            console.print(f"{model} is computed with {execution}", highlight=False)
     if trials:
         listed = Table(box=None, pad_edge=False)
         for heading in ("trial", "from", "to", "samples", "GFLOPs", "stops"):

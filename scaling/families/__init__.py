@@ -94,7 +94,8 @@ class Family(Protocol):
         tokens_NT) -> (N,)`: log p of each caption's tokens given its image, N / B captions an
         image, one image after another.
 
-        `recipe` says what of training changes the network itself; None is all defaults.
+        `recipe` says what of training changes the network itself: `patch_dropout` and `pad`, which
+        change no name, shape or initial value of a weight; None is all defaults.
         """
         ...
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from scaling.errors import GridError, ScalingError
 from scaling.evals import TASKS
 from scaling.families import FAMILIES, Profile, find_model
+from scaling.grid.machine import Strict, of_model
 from scaling.grid.spec import Grid, Match, RecipeRule, Schedule
 from scaling.plan import Cell, Plan, PlannedTrial, Resources, with_branch_points
-from scaling.trial import Cooldown, Cosine, Recipe, Trial, Trunk
+from scaling.trial import Cooldown, Cosine, Execution, Recipe, Trial, Trunk
 from scaling.units import format_count
 
 _DEFAULT_COOLDOWN = 0.2
@@ -124,6 +125,9 @@ def _cells(grid: Grid, asked: _Asked) -> Iterator[Cell]:
             grad_clip=rule.grad_clip,
             caption_loss_weight=caption_loss_weight,
             precision=rule.precision,
+            optimizer=rule.optimizer,
+            optimizer_options=rule.optimizer_options or None,
+            patch_dropout=rule.patch_dropout,
             pad=rule.pad,
         )
         trunk = Trunk(
@@ -183,19 +187,21 @@ def _trials(grid: Grid, cells: list[Cell]) -> tuple[PlannedTrial, ...]:
             trunk = cell.trial.trunk
             trials.setdefault(trunk.id, trunk)
     stops = with_branch_points(trials, tasks_at)
-    default = grid.resources.get("default")
     planned = [
         PlannedTrial(
             trial=trial,
             stops=stops[trial_id],
             profile=_profile(trial.family, trial.model),
-            resources=Resources(**rule.model_dump())
-            if (rule := grid.resources.get(trial.model, default))
-            else Resources(),
+            resources=Resources(**_fields(of_model(grid.resources, trial.model))),
+            execution=Execution(**_fields(of_model(grid.execution, trial.model))),
         )
         for trial_id, trial in trials.items()
     ]
     return tuple(sorted(planned, key=lambda planned: isinstance(planned.trial, Cooldown)))
+
+
+def _fields(rule: Strict | None) -> dict[str, Any]:
+    return rule.model_dump() if rule else {}
 
 
 @cache

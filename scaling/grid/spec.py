@@ -4,9 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -18,9 +16,11 @@ from scaling.errors import ScalingError, unknown
 from scaling.evals import TASKS
 from scaling.families import FAMILIES
 from scaling.families._open_clip import canonical_name
+from scaling.grid.machine import ExecutionRule, ResourcesRule, Strict, of_model
 from scaling.grid.values import Condition, Warmup, parse_condition, parse_warmup
 from scaling.registry import Registry
 from scaling.schedule import COOLDOWN_SHAPES
+from scaling.train.optimizer_names import OPTIMIZERS
 from scaling.trial import Data, Padding, Precision
 from scaling.units import parse_count
 
@@ -61,15 +61,8 @@ FamilyName = Annotated[str, _known(FAMILIES)]
 ModelName = Annotated[str, AfterValidator(_canonical)]
 TaskName = Annotated[str, _known(TASKS)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
+OptionValue = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | list[float] | None
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors; a grid does not change after it was read."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Match(Strict):
@@ -103,7 +96,38 @@ class RecipeRule(Match):
     grad_clip: Positive | None = 1.0
     caption_loss_weight: Annotated[tuple[NotNegative, ...], BeforeValidator(_listed)] = (1.0,)
     precision: Precision = "bf16"
+    optimizer: str = "adamw"
+    optimizer_options: dict[str, OptionValue] = Field(default_factory=dict)
+    """Keywords of an optimizer other than AdamW, e.g. {betas: [0.9, 0.99]}."""
+    patch_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pad: Padding = "attend"
+
+    @field_validator("optimizer")
+    @classmethod
+    def _optimizer_is_known(cls, optimizer: str) -> str:
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(unknown("optimizer", optimizer, OPTIMIZERS))
+        return optimizer
+
+    @model_validator(mode="after")
+    def _numbers_of_adamw_are_for_adamw(self) -> "RecipeRule":
+        if self.optimizer == "adamw":
+            if self.optimizer_options:
+                raise ValueError(
+                    "'optimizer_options' are for other optimizers; AdamW has beta1, beta2 and eps"
+                )
+            return self
+        if foreign := sorted({"beta1", "beta2", "eps"} & self.model_fields_set):
+            raise ValueError(
+                f"{', '.join(map(repr, foreign))}: for adamw only; {self.optimizer} takes "
+                "'optimizer_options', e.g. {betas: [0.9, 0.99]}"
+            )
+        if self.optimizer_options:
+            # The one case in which reading a grid takes the seconds of importing torch.
+            from scaling.train.optimizers import check_options
+
+            check_options(self.optimizer, self.optimizer_options)
+        return self
 
 
 class Schedule(Strict):
@@ -139,30 +163,6 @@ class Schedule(Strict):
     def label(self) -> str:
         """The name that cells carry."""
         return self.name or self.kind
-
-
-class ResourcesRule(Strict):
-    """What one trial of a model occupies."""
-
-    gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    processes: Annotated[int, Field(ge=1)] = 1
-
-    @field_validator("gpus")
-    @classmethod
-    def _several_gpus_are_whole_ones(cls, gpus: float) -> float:
-        if gpus > 1 and gpus != int(gpus):
-            raise ValueError(f"{gpus} is neither a fraction of one GPU nor a whole number of them")
-        return gpus
-
-    @model_validator(mode="after")
-    def _processes_share_cpus(self) -> "ResourcesRule":
-        if self.processes > 1 and self.gpus:
-            raise ValueError(
-                f"'processes: {self.processes}' is for CPUs: write 'gpus: 0' beside it; on GPUs "
-                "every GPU has a process of its own"
-            )
-        return self
 
 
 def _dataset(value: object) -> Data:
@@ -216,7 +216,9 @@ class Grid(Strict):
     """Forward GFLOPs above which measurements check a law and never make it."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Once] = (0,)
     exclude: tuple[Match, ...] = ()
-    resources: dict[ModelName, ResourcesRule] = {}
+    resources: dict[ModelName, ResourcesRule] = Field(default_factory=dict)
+    """By model name; `default` is for the others."""
+    execution: dict[ModelName, ExecutionRule] = Field(default_factory=dict)
     """By model name; `default` is for the others."""
     round_to_batch: bool = False
     """Round samples seen to whole batches instead of refusing what is not."""
@@ -246,9 +248,19 @@ class Grid(Strict):
                     if name not in known
                 ]
         problems += [
-            f"resources.{name}: {unknown('model of this grid', name, self.models)}"
-            for name in self.resources
+            f"{section}.{name}: {unknown('model of this grid', name, self.models)}"
+            for section, rules in (("resources", self.resources), ("execution", self.execution))
+            for name in rules
             if name not in (*self.models, "default")
+        ]
+        problems += [
+            f"execution: micro_batch_size: auto is for one GPU, and {model} takes "
+            f"{resources.gpus:g}; write a number"
+            for model in self.models
+            if (execution := of_model(self.execution, model))
+            and (resources := of_model(self.resources, model))
+            and execution.micro_batch_size == "auto"
+            and resources.gpus > 1
         ]
         if problems:
             raise ProblemsError(problems)

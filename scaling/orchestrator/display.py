@@ -8,7 +8,7 @@ from typing import Protocol, TextIO
 
 from scaling.orchestrator.tally import Tally, Task
 from scaling.store import Failure, TrialState
-from scaling.trial import Event, Measurement
+from scaling.trial import Event, Measurement, Note
 from scaling.units import format_count, format_seconds
 
 
@@ -120,7 +120,7 @@ class Lines:
     def events(self, events: Sequence[Event]) -> None:
         """See `Display.events`."""
         self._tally.events(events)
-        for line in measured(events):
+        for line in lines_about(events):
             self._say(line)
 
     def tick(self) -> None:
@@ -147,8 +147,11 @@ def time_left(seconds: float) -> str:
     return f"about {format_seconds(seconds)} left"
 
 
-def measured(events: Sequence[Event]) -> Iterator[str]:
-    """A line for each task that was measured, with all of its metrics."""
+def lines_about(events: Sequence[Event]) -> Iterator[str]:
+    """A line for each note, and one for each task that was measured, with all of its metrics."""
+    for event in events:
+        if isinstance(event, Note):
+            yield f"{event.trial_id}: {event.text}"
     found = [event for event in events if isinstance(event, Measurement)]
     for (trial_id, samples_seen, task), metrics in groupby(
         found, key=lambda event: (event.trial_id, event.samples_seen, event.task)

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scaling.orchestrator.display import measured, time_left
+from scaling.orchestrator.display import lines_about, time_left
 from scaling.orchestrator.tally import Tally, Task
 from scaling.store import Failure, TrialState
 from scaling.trial import Event
@@ -31,7 +31,7 @@ class Live:
         self._console = console or Console(stderr=True)
         self._live = RichLive(console=self._console, auto_refresh=False)
         self._tally = Tally([], 0)
-        self._measured: deque[str] = deque(maxlen=_SHOWN_MEASURED)
+        self._lines: deque[str] = deque(maxlen=_SHOWN_MEASURED)
         self._failed: dict[str, str] = {}
         self._is_ready = False
         self._drawn = 0.0
@@ -61,7 +61,7 @@ class Live:
     def events(self, events: Sequence[Event]) -> None:
         """See `Display.events`."""
         self._tally.events(events)
-        self._measured.extend(measured(events))
+        self._lines.extend(lines_about(events))
         self._draw()
 
     def tick(self) -> None:
@@ -90,7 +90,7 @@ class Live:
         if running:
             parts.append(_table(running))
         parts += [
-            Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in self._measured
+            Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in self._lines
         ]
         parts += self._failures()
         return Group(*parts)

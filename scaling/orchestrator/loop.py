@@ -131,6 +131,7 @@ class Loop:
             checkpoints=(*inherited, *own),
             directory=self._files.directory(trial_id),
             attempt=attempt.number,
+            execution=planned.execution,
         )
 
     def _left(self, planned: PlannedTrial) -> tuple[tuple[Checkpoint, ...], Remaining]:

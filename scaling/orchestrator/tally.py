@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from scaling.plan import PlannedTrial
 from scaling.store import TrialState
-from scaling.trial import CurvePoint, Event, Progress
+from scaling.trial import CurvePoint, Event, Note, Progress
 
 _FINISHED = {TrialState.COMPLETE, TrialState.FAILED, TrialState.DIVERGED, TrialState.BLOCKED}
 
@@ -74,6 +74,8 @@ class Tally:
         """Note where trials are."""
         for event in events:
             task = self.tasks[event.trial_id]
+            if isinstance(event, Note):
+                continue
             if task.began is None and task.state is TrialState.RUNNING:
                 # Not earlier: a process that starts says nothing about those that have.
                 task.began = self._clock()

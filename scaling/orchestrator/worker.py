@@ -12,7 +12,7 @@ import socket
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -32,7 +32,8 @@ class Hello:
 
     host: str
     pid: int
-    versions: dict[str, str]
+    versions: dict[str, Any]
+    """See `scaling.store.Worker`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def attempt(trainer: str, work: Work, log: Path, **rank: Any) -> Iterator[Messag
 
     One of several processes is told which one it is by `rank`, keywords of the trainer.
     """
-    yield Hello(socket.gethostname(), os.getpid(), versions())
+    found = {**versions(), "execution": asdict(work.execution)}
+    yield Hello(socket.gethostname(), os.getpid(), found)
     gathered: list[Event] = []
     try:
         with _logging_to(log):
@@ -95,6 +97,7 @@ def versions() -> dict[str, str]:
             ("torch", "torch"),
             ("ray", "ray"),
             ("open_clip", "open_clip_torch"),
+            ("timm", "timm"),
             ("scaling", "scaling"),
         )
     }

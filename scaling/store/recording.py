@@ -24,7 +24,7 @@ from scaling.store.tables import (
     TrialRow,
 )
 from scaling.store.times import now
-from scaling.trial import Checkpoint, CurvePoint, Event, Measurement
+from scaling.trial import Checkpoint, CurvePoint, Event, Measurement, Note
 
 
 class RefusedError(StoreError):
@@ -61,6 +61,8 @@ def record(connection: Connection, trial_id: str, attempt: int, events: Iterable
         raise RefusedError(f"{trial_id}: an event of another trial, {strangers.pop()}")
     for kind, table in ((Checkpoint, CheckpointRow), (CurvePoint, CurveRow)):
         _merge(connection, table, attempt, [_fields(e) for e in events if isinstance(e, kind)])
+    if notes := [event.text for event in events if isinstance(event, Note)]:
+        _add_notes(connection, trial_id, attempt, notes)
     measurements = [_fields(event) for event in events if isinstance(event, Measurement)]
     return _merge(connection, MeasurementRow, attempt, measurements)
 
@@ -87,6 +89,16 @@ def set_states(
     }
     for chunk in chunks(trial_ids):
         connection.execute(update(TrialRow).where(TrialRow.id.in_(chunk)).values(values))
+
+
+def _add_notes(connection: Connection, trial_id: str, attempt: int, notes: Sequence[str]) -> None:
+    """Keep with an attempt what it did otherwise than asked."""
+    row = (AttemptRow.trial_id == trial_id, AttemptRow.number == attempt)
+    versions = connection.scalar(select(AttemptRow.versions).where(*row)) or {}
+    together = list(dict.fromkeys([*versions.get("notes", ()), *notes]))
+    connection.execute(
+        update(AttemptRow).where(*row).values(versions={**versions, "notes": together})
+    )
 
 
 def _latest_attempt(connection: Connection, trial_id: str) -> int:

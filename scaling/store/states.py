@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class TrialState(StrEnum):
@@ -69,5 +70,6 @@ class Worker:
 
     host: str
     pid: int
-    versions: dict[str, str]
-    """Of everything that may change a result: torch, ray, open_clip, python, scaling, device."""
+    versions: dict[str, Any]
+    """Of everything that may change a result: torch, ray, open_clip, timm, python, scaling, the
+    device; and `execution`, how it was asked to compute."""

@@ -110,7 +110,8 @@ class AttemptRow(Row):
     host: Mapped[str | None]
     pid: Mapped[int | None]
     versions: Mapped[dict[str, Any] | None]
-    """Of what may change a result; like host and pid None until the process has said so."""
+    """Of what may change a result, `execution` and `notes` included (`scaling.trial`); like host
+    and pid None until the process has said so."""
 
 
 def _of_attempt() -> ForeignKeyConstraint:

@@ -63,23 +63,34 @@ class Gradients:
         self._precision = precision
 
     def backward(
-        self, network: nn.Module, batch: Batch, micro_batch_size: int | None = None
+        self,
+        network: nn.Module,
+        batch: Batch,
+        micro_batch_size: int | None = None,
+        scale: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Add the gradient; the weighted loss terms () of the global batch by name, detached."""
+        """Add the gradient; the weighted loss terms () of the global batch by name, detached.
+
+        The gradient is that of the loss times `scale` ().
+        """
         counts = self._everyone(self._family.counts(batch.tokens))
         if micro_batch_size is None or micro_batch_size >= len(batch.images):
             with self._precision():
                 outputs = network(*batch)
                 terms = self._of_features(outputs.features, outputs.scalars)
                 terms |= self._of_sums(outputs.sums, counts)
-            torch.autograd.backward(_total(terms))
+            torch.autograd.backward(_total(terms), scale)
         else:
-            terms = self._in_parts(network, batch.split(micro_batch_size), counts)
+            terms = self._in_parts(network, batch.split(micro_batch_size), counts, scale)
         values = self._everyone({name: term.detach() for name, term in terms.items()})
         return {name: value / self._world.size for name, value in values.items()}
 
     def _in_parts(
-        self, network: nn.Module, parts: list[Batch], counts: Mapping[str, Tensor]
+        self,
+        network: nn.Module,
+        parts: list[Batch],
+        counts: Mapping[str, Tensor],
+        scale: Tensor | None,
     ) -> dict[str, Tensor]:
         random, found = [], []
         for part in parts:
@@ -114,7 +125,7 @@ class Gradients:
                     through += [
                         one * _gradient(scalars[name]) for name, one in outputs.scalars.items()
                     ]
-                torch.autograd.backward(reduce(add, [*through, *of_sums.values()]))
+                torch.autograd.backward(reduce(add, [*through, *of_sums.values()]), scale)
             for name, term in of_sums.items():
                 terms[name] = terms.get(name, 0.0) + term.detach()
         return terms

@@ -2,27 +2,32 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scaling.families import FAMILIES, World
+from scaling.train.adapting import Adapting
+from scaling.train.blocks import Blocks
 from scaling.train.checkpoints import State
 from scaling.train.failures import Diverged
 from scaling.train.gradients import ALONE, Batch, Gradients
+from scaling.train.optimizers import optimizer_for, step_if
+from scaling.train.patch_dropout import drop_patches
+from scaling.train.precision import LossScale, computing_in
 from scaling.train.random_state import drawing_from, step_seed
 from scaling.train.sharding import (
     Sharded,
     full_tensor,
     load_network,
     load_optimizer,
+    local_part,
     parallel,
     whole,
 )
-from scaling.trial import Execution, Recipe, Trial
+from scaling.trial import Execution, Trial
 
 STEPS_UNTIL_DIVERGED = 3
 """Steps in a row with a loss or gradient that is not finite; such steps change no weight."""
@@ -45,14 +50,24 @@ class Session:
         self.trial = trial
         self.device = device
         self.world = world
-        self.execution = execution
         self.family = FAMILIES.get(trial.family)
+        recipe = trial.recipe
         with drawing_from(trial.seed, device):
             # Drawn on the CPU, so that a seed means the same weights on every device.
-            self.network = self.family.build(trial.model, trial.recipe).to(device)
+            self.network = self.family.build(trial.model, recipe).to(device)
+        drop_patches(self.network, recipe.patch_dropout)
+        precision = partial(computing_in, recipe.precision, device)
+        blocks = Blocks(
+            self.network,
+            compiled=execution.compile,
+            recomputed=execution.gradient_checkpointing,
+            precision=precision,
+        )
+        self.adapting = Adapting(trial, execution, blocks, device.type)
         self._parallel = parallel(self.network, world, execution.sharding)
-        self.optimizer = adamw(self.network, trial.recipe)
-        self.gradients = Gradients(self.family, trial.recipe, world, self._precision)
+        self.optimizer = optimizer_for(self.network, recipe)
+        self.loss_scale = LossScale(device) if recipe.precision == "fp16" else None
+        self.gradients = Gradients(self.family, recipe, world, precision)
         self.samples_seen = 0
         self.loss = torch.full((), math.nan, device=device)
         self._bad_steps = torch.zeros((), dtype=torch.int64, device=device)
@@ -72,13 +87,14 @@ class Session:
         recipe = self.trial.recipe
         for group in self.optimizer.param_groups:
             group["lr"] = self.trial.learning_rate(self.samples_seen)
-        self.optimizer.zero_grad()
-        seed = step_seed(self.trial.seed, self.samples_seen, self.world.rank)
-        with drawing_from(seed, self.device):
-            terms = self.gradients.backward(
-                self._parallel, Batch(images, tokens), self.execution.micro_batch_size
-            )
+        batch = Batch(images, tokens)
+        terms = self.adapting.compute(partial(self._add_gradients, batch), len(images))
         parameters = [p for p in self.network.parameters() if p.grad is not None]
+        if self.loss_scale is not None:
+            inverse = 1 / self.loss_scale.value
+            for parameter in parameters:
+                assert parameter.grad is not None
+                local_part(parameter.grad).mul_(inverse)
         norm = full_tensor(
             nn.utils.clip_grad_norm_(
                 parameters, math.inf if recipe.grad_clip is None else recipe.grad_clip
@@ -86,7 +102,7 @@ class Session:
         )
         self.samples_seen += recipe.batch_size
         self.loss = torch.stack([term.float() for term in terms.values()]).sum()
-        self._update(finite=torch.isfinite(self.loss) & torch.isfinite(norm))
+        self._update(torch.isfinite(self.loss), torch.isfinite(norm))
 
     def check(self) -> None:
         """Raise `Diverged` if too many steps in a row were not finite (waits for a GPU)."""
@@ -126,6 +142,7 @@ class Session:
             "optimizer": whole(self.optimizer.state_dict()),
             "bad_steps": self._bad_steps.item(),
             "loss": self.loss.item(),
+            **({"loss_scale": self.loss_scale.state_dict()} if self.loss_scale else {}),
         }
 
     def restore(self, state: State) -> None:
@@ -136,48 +153,29 @@ class Session:
         self.samples_seen = state["samples_seen"]
         self.loss = torch.full_like(self.loss, state["loss"])
         self._bad_steps.fill_(state["bad_steps"])
+        if self.loss_scale is not None:
+            self.loss_scale.load_state_dict(state["loss_scale"])
 
-    def _update(self, *, finite: Tensor) -> None:
-        # The contract of fused optimizers with torch's GradScaler: 1 leaves everything as it is.
-        optimizer: Any = self.optimizer
-        optimizer.grad_scale, optimizer.found_inf = None, (~finite).float()
-        self.optimizer.step()
-        self._bad_steps = torch.where(finite, 0, self._bad_steps + 1)
+    def _add_gradients(self, batch: Batch, micro_batch_size: int | None) -> dict[str, Tensor]:
+        """The whole of a step that can fail: called again, it begins again."""
+        self.optimizer.zero_grad()
+        seed = step_seed(self.trial.seed, self.samples_seen, self.world.rank)
+        scale = self.loss_scale.value if self.loss_scale else None
+        with drawing_from(seed, self.device):
+            return self.gradients.backward(self._parallel, batch, micro_batch_size, scale)
+
+    def _update(self, loss_is_finite: Tensor, gradient_is_finite: Tensor) -> None:
+        finite = loss_is_finite & gradient_is_finite
+        step_if(finite, self.optimizer)
+        bad = ~finite
+        if self.loss_scale is not None:
+            # A gradient that a smaller scale may make finite says nothing about the trial.
+            bad = ~loss_is_finite | (bad & ~self.loss_scale.can_fall)
+            self.loss_scale.update(finite)
+        self._bad_steps = torch.where(finite, 0, self._bad_steps + bad.long())
         newly = (self._bad_steps >= STEPS_UNTIL_DIVERGED) & (self._diverged_at < 0)
         self._diverged_at = torch.where(newly, self.samples_seen, self._diverged_at)
         logit_scale = getattr(self.network, "logit_scale", None)
         if isinstance(logit_scale, Tensor):
             with torch.no_grad():
                 logit_scale.clamp_(0, _MAX_LOGIT_SCALE)
-
-    def _precision(self) -> ExitStack:
-        stack = ExitStack()
-        if self.trial.recipe.precision == "bf16":
-            stack.enter_context(torch.autocast(self.device.type, dtype=torch.bfloat16))
-            if self.device.type == "cpu":
-                # 1.7 times faster in bf16 than torch's fused attention for the CPU.
-                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        return stack
-
-
-def adamw(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW with the parameter groups of open_clip's training code.
-
-    No decay for vectors and scalars, nor for what has 'bn', 'ln', 'bias' or 'logit_scale' in its
-    name (open_clip_train/main.py).
-    """
-    decayed: list[nn.Parameter] = []
-    exempt: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        marked = any(mark in name for mark in ("bn", "ln", "bias", "logit_scale"))
-        (exempt if parameter.ndim < 2 or marked else decayed).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": exempt, "weight_decay": 0.0},
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-        ],
-        lr=recipe.learning_rate,
-        betas=(recipe.beta1, recipe.beta2),
-        eps=recipe.eps,
-        fused=True,
-    )

@@ -17,6 +17,7 @@ from torch.distributed.tensor import DTensor, Partial, Replicate, distribute_ten
 from torch.nn.parallel import DistributedDataParallel
 
 from scaling.families import Outputs, World
+from scaling.train.blocks import transformer_blocks
 from scaling.trial import Sharding
 
 
@@ -44,9 +45,8 @@ class Sharded(nn.Module):
         # FSDP2 takes no scalars. They are whole everywhere, and `DTensor`s like the others, so
         # that the optimizer and the norm of the gradient take them all at once.
         scalars = set(_replicate_scalars(network, mesh))
-        for module in network.modules():
-            if isinstance(module, _blocks()):
-                fully_shard(module, mesh=mesh, ignored_params=scalars)
+        for module in list(transformer_blocks(network)):
+            fully_shard(module, mesh=mesh, ignored_params=scalars)
         fully_shard(network, mesh=mesh, ignored_params=scalars)
         self.network = network
 
@@ -120,6 +120,11 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
     optimizer.load_state_dict({**state, "state": laid_out})
 
 
+def local_part(tensor: Tensor) -> Tensor:
+    """What of `tensor` this process holds, as a plain tensor on the same memory."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
 def full_tensor(tensor: Tensor) -> Tensor:
     """A plain tensor: `tensor` itself, or what it is part of."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
@@ -144,10 +149,3 @@ def _average(parameter: Tensor) -> None:
     gradient = parameter.grad
     assert isinstance(gradient, DTensor)
     parameter.grad = gradient.redistribute(placements=[Replicate()])
-
-
-def _blocks() -> tuple[type[nn.Module], ...]:
-    from open_clip.transformer import ResidualAttentionBlock
-    from timm.models.vision_transformer import Block
-
-    return ResidualAttentionBlock, Block

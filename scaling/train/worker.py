@@ -29,6 +29,7 @@ from scaling.trial import (
     CurvePoint,
     Event,
     Measurement,
+    Note,
     Progress,
     Stop,
     Trial,
@@ -71,7 +72,7 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
     journal = Journal(work.directory, work.attempt)
     try:
         for event in events:
-            yield event if isinstance(event, Progress) else journal.record(event)
+            yield event if isinstance(event, Progress | Note) else journal.record(event)
     finally:
         journal.close()
 
@@ -150,6 +151,8 @@ def _train_to(session: Session, samples_seen: int) -> Iterator[Event]:
             to_inputs(images, session.device),
             torch.from_numpy(tokens).to(session.device, non_blocking=True),
         )
+        for text in session.adapting.notes():
+            yield Note(trial_id=trial.id, text=text)
         now = time.monotonic()
         is_report = now - reported_at >= _SECONDS_BETWEEN_REPORTS
         is_curve_point = _crosses_curve_point(before, session.samples_seen)

@@ -38,6 +38,10 @@ def test_a_trial_comes_back_from_its_identity_through_json(trial: Trial) -> None
         {"seed": 1},
         {"data": Data(kind="shapes", options={"caption_noise": 0.2})},
         {"recipe": dataclasses.replace(RECIPE, weight_decay=0.1)},
+        {"recipe": dataclasses.replace(RECIPE, optimizer="lion")},
+        {"recipe": dataclasses.replace(RECIPE, optimizer_options={"betas": [0.9, 0.99]})},
+        {"recipe": dataclasses.replace(RECIPE, patch_dropout=0.5)},
+        {"recipe": dataclasses.replace(RECIPE, pad="mask")},
         {"branch_point": 6464},
         {"samples_seen": 8256},
         {"shape": "1-sqrt"},
@@ -53,6 +57,15 @@ def test_every_field_that_changes_the_result_changes_the_identity(
 def test_a_field_at_its_default_does_not_enter_the_identity() -> None:
     """Otherwise adding a field to `Recipe` would orphan every trial that was ever trained."""
     assert set(COOLDOWN.identity()["recipe"]) == {"batch_size", "learning_rate", "warmup_samples"}
+
+
+def test_identities_stay_what_they_were() -> None:
+    """Stores hold these; a field that is added must not change them."""
+    assert [trial.id for trial in TRIALS] == [
+        "clip-tiny-b-cooldown-8.192K-6cb51d11d967",
+        "clip-tiny-b-trunk-d0b484ec6816",
+        "clip-tiny-b-cosine-8.192K-68c59a954015",
+    ]
 
 
 def test_cooldowns_of_one_row_share_their_trunk() -> None:

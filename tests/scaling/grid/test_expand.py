@@ -7,7 +7,7 @@ from scaling.errors import GridError
 from scaling.families import FAMILIES
 from scaling.grid import expand, parse_grid
 from scaling.plan import Plan, cooldowns
-from scaling.trial import Cosine, Trunk
+from scaling.trial import Cosine, Execution, Trunk
 
 BASE: dict[str, Any] = {
     "study": "small",
@@ -160,3 +160,29 @@ def test_a_task_that_a_family_cannot_do_is_refused(monkeypatch: pytest.MonkeyPat
 
     (problem,) = caught.value.problems
     assert problem.startswith("evaluate.0: shapes_retrieval needs features, which clip does not")
+
+
+def test_how_trials_are_computed_is_written_by_model_and_changes_no_identity() -> None:
+    plain = plan_of(models=["tiny-a", "tiny-b"])
+    execution = {"tiny-b": {"micro_batch_size": "auto"}, "default": {"compile": True}}
+
+    planned = plan_of(models=["tiny-a", "tiny-b"], execution=execution)
+
+    assert [its.trial.id for its in planned.trials] == [its.trial.id for its in plain.trials]
+    assert {its.trial.model: its.execution for its in planned.trials} == {
+        "tiny-a": Execution(compile=True),
+        "tiny-b": Execution(micro_batch_size="auto"),
+    }
+
+
+def test_an_optimizer_and_its_options_reach_the_recipe() -> None:
+    recipe = {
+        **BASE["recipes"][0],
+        "optimizer": "lion",
+        "optimizer_options": {"betas": [0.9, 0.98]},
+    }
+
+    (planned,) = plan_of(recipes=[recipe], schedules=["const"]).trials
+
+    assert planned.trial.recipe.optimizer == "lion"
+    assert planned.trial.recipe.optimizer_options == {"betas": [0.9, 0.98]}

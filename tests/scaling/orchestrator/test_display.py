@@ -9,7 +9,7 @@ from scaling.orchestrator import Lines, LocalExecutor, run_plan
 from scaling.orchestrator.live import Live
 from scaling.orchestrator.tally import Tally, Task
 from scaling.store import Failure, FailureKind, Store, TrialState
-from scaling.trial import Measurement, Progress
+from scaling.trial import Measurement, Note, Progress
 
 PLANNED = plan_of().trials[0]
 TRIAL = PLANNED.trial.id
@@ -75,6 +75,7 @@ def test_lines_say_what_happened_to_which_trial() -> None:
             for m in ("acc1", "acc5")
         ]
     )
+    lines.events([Note(trial_id=TRIAL, text="torch.compile failed")])
     lines.state(TRIAL, TrialState.COMPLETE)
     lines.state(OTHER.trial.id, TrialState.FAILED, "ValueError: no (traceback: a.log)")
     lines.close()
@@ -85,6 +86,7 @@ def test_lines_say_what_happened_to_which_trial() -> None:
         "2 trials at once",
         f"{TRIAL} running (attempt 1)",
         f"{TRIAL} at 1K: t acc1 0.25, acc5 0.25",
+        f"{TRIAL}: torch.compile failed",
         f"{TRIAL} complete (1 of 2)",
         f"{OTHER.trial.id} failed: ValueError: no (traceback: a.log)",
     ]

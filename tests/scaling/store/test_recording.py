@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -14,6 +15,7 @@ from scaling.store import (
     TrialState,
     Worker,
 )
+from scaling.trial import Note
 
 
 @pytest.fixture
@@ -142,3 +144,20 @@ def test_an_open_attempt_names_its_process_until_it_is_finished(
     assert there_now.open_attempt is None
     assert (there_now.state, there_now.failure) == (TrialState.FAILED, failure)
     assert there_now.measured == {(1024, "shapes_classification")}
+
+
+def test_what_an_attempt_did_otherwise_than_asked_is_kept_with_it(
+    store: Store, trial_id: str
+) -> None:
+    attempt = store.start_attempt(trial_id)
+    store.set_worker(trial_id, attempt, Worker(host="here", pid=42, versions={"python": "3"}))
+
+    for words in ("16 rows exceed the memory", "torch.compile failed", "torch.compile failed"):
+        store.record(trial_id, attempt, [Note(trial_id=trial_id, text=words)])
+
+    with store.writing() as connection:
+        versions = connection.scalar(text("SELECT versions FROM attempt"))
+    assert json.loads(versions) == {
+        "python": "3",
+        "notes": ["16 rows exceed the memory", "torch.compile failed"],
+    }
