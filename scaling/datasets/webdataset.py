@@ -25,6 +25,8 @@ from scaling.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+_SKIPS_SAID = 16
+
 
 class WebdatasetStream:
     """See `scaling.datasets.Stream`."""
@@ -106,6 +108,9 @@ class WebdatasetStream:
         with self._lock:
             self.skipped += 1
             skipped = self.skipped
+        # All of the first few, then fewer and fewer: a set may have many.
+        if skipped > _SKIPS_SAID and skipped & (skipped - 1):
+            return
         logger.warning(
             "%s: sample %s is broken and skipped (%d so far): %s",
             seen.shard,

@@ -15,6 +15,7 @@ from dataclasses import replace
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from scaling.datasets._cores import cores
 from scaling.families import World
 from scaling.orchestrator.executor import Died, Done
 from scaling.orchestrator.rank import Order
@@ -36,6 +37,8 @@ class _Rank:
         self.is_open = True
         self.connection, theirs = multiprocessing.Pipe()
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        # Each reads and decodes its rows on its share of the cores.
+        environment["OMP_NUM_THREADS"] = str(max(1, cores() // order.world.size))
         if visible_gpus is not None:
             environment["CUDA_VISIBLE_DEVICES"] = visible_gpus
         order.log.parent.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ def _build(shard: Shard, selection: Selection) -> ShardIndex:
         chosen, left_out = selection.choose(tar.groups(with_json=selection.reads_json))
     except OSError as error:
         raise DataError(f"{shard}: cannot be read: {error}") from error
-    except DataError as error:
+    except ValueError as error:
         raise DataError(f"{shard}: {error}") from error
     if tar.damage is not None and tar.damage.offset == 0:
         raise DataError(f"{shard}: cannot be read as an uncompressed tar file: {tar.damage}")
@@ -123,6 +123,6 @@ class Tar:
 def _json(shard: Shard, extent: Extent) -> Fields | None:
     try:
         fields = json.loads(shard.read(extent))
-    except (OSError, ValueError):
+    except ValueError:
         return None
     return fields if isinstance(fields, dict) else None

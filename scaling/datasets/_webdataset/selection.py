@@ -15,7 +15,6 @@ from scaling.datasets._webdataset.captions import captions_in
 from scaling.datasets._webdataset.options import Filter, JsonCaptions, Source
 from scaling.datasets._webdataset.shards import Extent
 from scaling.datasets._webdataset.uids import UidFile, find_uids, load_uids
-from scaling.errors import DataError
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 
@@ -130,14 +129,14 @@ class Selection:
 
 
 def meets(condition: Filter, group: Group) -> bool:
-    """Whether a sample meets a condition; raises `DataError` for text where a number belongs."""
+    """Whether a sample meets a condition; raises `ValueError` for text where a number belongs."""
     assert group.fields is not None
     value = group.fields[condition.field]
     if value is None:
         return False
     if condition.at_least is not None or condition.at_most is not None:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise DataError(
+            raise ValueError(
                 f"sample {group.key}: its field {condition.field!r} is {value!r}, "
                 "which is not a number to compare with at_least or at_most"
             )

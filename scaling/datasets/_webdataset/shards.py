@@ -1,6 +1,7 @@
 """Local shards: which ones patterns name, whether they are here, and reading from them."""
 
 import os
+import stat
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -33,11 +34,18 @@ class Shard(NamedTuple):
         return str(self.path)
 
     def read(self, extent: Extent) -> bytes:
-        """What lies there; raises `OSError` if the shard ends before."""
-        file = _open(self)  # held: another thread may crowd it out of the cache meanwhile
-        content = os.pread(file.descriptor, extent.bytes, extent.offset)
+        """What lies there.
+
+        Raises `DataError` if it cannot be read: a failing disk is no broken sample, and to skip it
+        would make a trial depend on it.
+        """
+        try:
+            file = _open(self)  # held: another thread may crowd it out of the cache meanwhile
+            content = os.pread(file.descriptor, extent.bytes, extent.offset)
+        except OSError as error:
+            raise DataError(f"{self}: cannot be read: {error.strerror}") from error
         if len(content) < extent.bytes:
-            raise OSError("the shard ends in the middle of it")
+            raise DataError(f"{self}: has become shorter since it was indexed")
         return content
 
 
@@ -62,9 +70,12 @@ def find_shards(paths: Sequence[Path]) -> list[Shard]:
 
 
 def _shard(path: Path) -> Shard | None:
-    if not path.is_file():
+    try:
+        status = path.stat()
+    except OSError:
         return None
-    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        return None
     return Shard(path, status.st_size, status.st_mtime_ns)
 
 

@@ -207,3 +207,17 @@ def test_a_stated_size_that_is_wrong_is_said(
 
     assert stream.unique_samples == sum(SIZES)
     assert "stated as 1000, but the shards hold 23 samples" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["gone", "shorter"])
+def test_a_shard_that_fails_while_it_is_used_is_an_error_and_no_broken_sample(
+    shards: str, tmp_path: Path, what: str
+) -> None:
+    stream = open_stream(shards)
+    stream.sources[0].locate(0)  # indexed, not yet opened
+    for shard in tmp_path.glob("*.tar"):
+        shard.unlink() if what == "gone" else shard.write_bytes(b"")
+
+    with pytest.raises(DataError, match=r"00\d\.tar: (cannot be read: No|has become shorter)"):
+        stream.read(0, 1, 16)
+    assert stream.skipped == 0
