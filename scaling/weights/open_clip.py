@@ -41,7 +41,7 @@ def open_clip_configuration(
 
     if not isinstance(network, CLIP | CustomTextCLIP):
         return None
-    content = {key: _written_out(value) for key, value in open_clip_content(config).items()}
+    content = {key: _written_out(key, its) for key, its in open_clip_content(config).items()}
     content.pop("init_logit_bias", None)
     if "logit_bias" in weights:
         # Without it, open_clip builds no bias; what it is set to is overwritten by the weights.
@@ -54,19 +54,24 @@ _ALWAYS = frozenset(
 )
 
 
-def _written_out(value: Any) -> Any:
+def _written_out(key: str, value: Any) -> Any:
     """A section of the configuration as open_clip writes them: sizes, and what is no default.
 
     That a key such as `hf_model_name` is there, be it null, is a statement to open_clip.
     """
+    from open_clip.coca_model import MultimodalCfg
     from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
-    if not isinstance(value, dict):
+    schemas = {
+        "vision_cfg": CLIPVisionCfg,
+        "text_cfg": CLIPTextCfg,
+        "multimodal_cfg": MultimodalCfg,
+    }
+    if key not in schemas:
         return value
-    schema = CLIPVisionCfg if "patch_size" in value else CLIPTextCfg
-    defaults = {field.name: field.default for field in dataclasses.fields(schema)}
+    defaults = {field.name: field.default for field in dataclasses.fields(schemas[key])}
     return {
-        key: its
-        for key, its in value.items()
-        if key in _ALWAYS or key not in defaults or its != defaults[key]
+        name: its
+        for name, its in value.items()
+        if name in _ALWAYS or name not in defaults or its != defaults[name]
     }
