@@ -30,7 +30,11 @@ def of_command(*words: str) -> str:
     )
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["fit", "--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["run", "--help"], ["fit", "--help"], ["checkpoints", "--help"]],
+    ids=" ".join,
+)
 def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     assert not imported_by(of_command(*words), tmp_path) & set(HEAVY)
 

@@ -11,11 +11,15 @@ from scaling.weights.failures import WeightsError
 if TYPE_CHECKING:
     from torch import nn
 
+    from scaling.trial import Recipe
+
 __all__ = ["WeightsError", "load_network"]
 
 
-def load_network(path: Path, family: str, model: str) -> "nn.Module":
+def load_network(
+    path: Path, family: str, model: str, recipe: "Recipe | None" = None
+) -> "nn.Module":
     """See `scaling.weights.loading.load_network`."""
     from scaling.weights.loading import load_network as load_here
 
-    return load_here(path, family, model)
+    return load_here(path, family, model, recipe)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scaling.families import FAMILIES, find_model
+from scaling.trial import Recipe
 from scaling.weights.failures import WeightsError
 from scaling.weights.files import Weights, read_weights
 from scaling.weights.names import OPENAI_MARKS, called_as, without_wrappers
@@ -17,18 +18,19 @@ _SHOWN = 4
 """Names listed of each thing that is wrong."""
 
 
-def load_network(path: Path, family: str, model: str) -> nn.Module:
+def load_network(path: Path, family: str, model: str, recipe: Recipe | None = None) -> nn.Module:
     """The network `model` of `family` with the weights in the file at `path`, in eval mode.
 
     Reads what `scaling.weights.files` lists, under the names of open_clip (CLIP, SigLIP, CoCa) or
-    of the reference study (MaMMUT, Cap). Every parameter must be there in its shape.
+    of the reference study (MaMMUT, Cap). Every parameter must be there in its shape. `recipe` is
+    as in `Family.build`: files do not say how padding was treated in training.
 
     Raises `WeightsError` if it is not, with what differs and the model that the weights do fit,
     and `ScalingError` for an unknown family or model.
     """
     find_model(family, model)
     with torch.random.fork_rng(devices=[]):
-        network = FAMILIES.get(family).build(model)
+        network = FAMILIES.get(family).build(model, recipe)
     load_into(network, path, owner=f"{family} {model}")
     return network.eval()
 

@@ -149,7 +149,9 @@ def test_weights_of_another_model_are_told_whose_they_are(
     said = message(weights, *asked, tmp_path)
 
     assert f"not weights of {' '.join(asked)}" in said
-    assert f"they fit {family} {model}" in said
+    last = said.splitlines()[-1]
+    assert last.startswith("  they fit")
+    assert f"{family} {model}" in last
 
 
 def test_what_is_missing_unexpected_and_of_other_shape_is_counted_and_named(
