@@ -28,6 +28,7 @@ def in_processes(function: Callable[[T], R], items: Sequence[T], workers: int) -
     # Not forked: threads of this process may hold locks.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_set_up)
+    others = set(multiprocessing.active_children())
     try:
         for done in as_completed([pool.submit(function, item) for item in items]):
             yield done.result()
@@ -35,6 +36,11 @@ def in_processes(function: Callable[[T], R], items: Sequence[T], workers: int) -
         raise ResourceError(
             "a worker process died, of lack of memory perhaps; try fewer --workers"
         ) from error
+    except BaseException:
+        # What is being done is not waited for: shards appear whole or not at all.
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
