@@ -1,0 +1,60 @@
+"""CoCa: two towers, and a captioner that follows the text tower (arXiv:2205.01917).
+
+The network and the loss are open_clip's, which the reference study (arXiv:2506.04598) trained;
+what is mended of them is said in `scaling.families.coca.network`. open_clip's trainer weights the
+caption loss with 2.0 beside the contrastive loss (`--coca-caption-loss-weight`); here it is the
+recipe's `caption_loss_weight`, as for every family.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from scaling.families import Ability, Profile, World
+from scaling.families._flops import coca_profile
+from scaling.families._open_clip import OpenModels
+from scaling.families._tokenizers import PAD_ID
+from scaling.families._towers import COCA, ModelConfig, ViTConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from scaling.trial import Recipe
+
+
+class CocaFamily:
+    """open_clip's CoCa. See `scaling.families.Family`."""
+
+    models: Mapping[str, ModelConfig] = OpenModels("coca", COCA, has_captioner=True)
+    abilities: frozenset[Ability] = frozenset({"features", "captions"})
+
+    def profile(self, model: str) -> Profile:
+        """See `Family.profile`."""
+        return coca_profile(self._config(model))
+
+    def build(self, model: str, recipe: "Recipe | None" = None) -> "nn.Module":
+        """See `Family.build`."""
+        from scaling.families.coca.network import Coca
+
+        return Coca(self._config(model), pad=recipe.pad if recipe else "attend")
+
+    def batch_losses(
+        self, features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: World
+    ) -> "Mapping[str, Tensor]":
+        """The contrastive loss. See `Family.batch_losses`."""
+        from scaling.families._contrastive import contrastive_loss
+
+        return {"contrastive": contrastive_loss(features, scalars, world)}
+
+    def counts(self, tokens: "Tensor") -> "Mapping[str, Tensor]":
+        """Caption tokens that are not padding. See `Family.counts`."""
+        return {"caption": (tokens[:, 1:] != PAD_ID).sum()}
+
+    def weights(self, recipe: "Recipe") -> Mapping[str, float]:
+        """See `Family.weights`."""
+        return {"contrastive": 1.0, "caption": recipe.caption_loss_weight}
+
+    def _config(self, model: str) -> ViTConfig:
+        return cast("ViTConfig", self.models[model])
+
+
+FAMILY = CocaFamily()
