@@ -9,9 +9,9 @@ group has it by default. Source: Tschannen et al. 2023 (arXiv:2306.07915).
 from typing import TYPE_CHECKING
 
 from scaling.datasets._shapes.held_out import CLASS_NAMES, classified_images
-from scaling.datasets._shapes.words import with_article
 from scaling.evals._likelihoods import caption_scores
 from scaling.evals._zero_shot import classification_metrics
+from scaling.vocabulary import with_article
 
 if TYPE_CHECKING:
     from torch import nn

@@ -81,8 +81,8 @@ class Session:
     def step(self, images: Tensor, tokens: Tensor) -> None:
         """One optimizer step on this process's rows of a batch, whose loss is in `loss`, unread.
 
-        Nothing here waits for a GPU: whether a step was finite is found out, and acted upon, on
-        the device.
+        Nothing here waits for a GPU but to find the longest caption, before there is much to wait
+        for: whether a step was finite is found out, and acted upon, on the device.
         """
         recipe = self.trial.recipe
         for group in self.optimizer.param_groups:
