@@ -58,7 +58,7 @@ class Passes:
         _, part = self._visited(visit)
         before = self._ends[-1] if self._ends else 0
         self._ends.append(before + self._size_of(part))
-        if visit + 1 == self._parts and self._ends[-1] == 0:
+        if visit + 1 >= self._parts and self._ends[-1] == 0:
             raise DataError(f"no sample in {self._parts} shards")
 
     def _visited(self, visit: int) -> tuple[int, int]:

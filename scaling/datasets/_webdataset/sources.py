@@ -58,13 +58,12 @@ class OpenSource:
             self._sizes[part] = len(index)
             self._unique += index.unique_samples
             if len(self._sizes) == len(self.shards):
-                self._check_whole()
+                self._compare_with_stated_size()
+        if self._unique == 0 and len(self._sizes) == len(self.shards):
+            raise DataError(self._why_empty())
         return self._sizes[part]
 
-    def _check_whole(self) -> None:
-        """Act on what is known once every shard was looked at."""
-        if self._unique == 0:
-            raise DataError(self._why_empty())
+    def _compare_with_stated_size(self) -> None:
         if self._stated_size not in (None, self._unique):
             logger.warning(
                 "size: stated as %s, but the shards hold %s samples",

@@ -68,11 +68,17 @@ def test_filters_keep_what_meets_all_of_them(
     assert stream.unique_samples == len(kept)
 
 
-def test_filters_that_leave_nothing_say_what_failed(shard: str) -> None:
+@pytest.mark.parametrize("cores", ["1", "3"])
+def test_filters_that_leave_nothing_say_what_failed(
+    shard: str, cores: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", cores)
     stream = open_stream(shard, filters=[{"field": "clip_score", "at_least": 28}])
 
+    with pytest.raises(DataError):
+        stream.read(0, 64, 8)
     with pytest.raises(DataError) as error:
-        stream.read(0, 1, 8)
+        stream.read(0, 64, 8)
     assert str(error.value).endswith(
         "000.tar: no sample is left of 12 in 1 shards\n  12 fail filters.0: clip_score at_least 28"
     )
