@@ -17,6 +17,8 @@ Context = Callable[[], AbstractContextManager[Any]]
 BACKEND = "inductor"
 """What `torch.compile` uses, by the name under which torch knows it."""
 
+_VERSIONS = 128
+
 
 def transformer_blocks(network: nn.Module) -> Iterator[nn.Module]:
     """The blocks of open_clip and timm in `network`, each once."""
@@ -41,6 +43,9 @@ class Blocks:
         ]
         self.are_compiled = compiled
         if compiled:
+            # torch counts versions of a function's code, which is the same for all blocks: of each
+            # tower, with and without mask and gradient, for each length of trimmed captions.
+            torch._dynamo.config.recompile_limit = _VERSIONS
             for block in self._blocks:
                 block.compile()
 

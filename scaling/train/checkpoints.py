@@ -1,5 +1,6 @@
 """Checkpoint files: written whole or not at all, and read only if they are what was written."""
 
+import errno
 import hashlib
 import os
 import pickle
@@ -39,6 +40,13 @@ def save(
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
+    except Exception as error:
+        if not _is_lack_of_room(error):
+            raise
+        raise ResourceError(
+            f"{directory}: no room was left while a checkpoint was written; what was saved before "
+            "is as it was"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(directory)
@@ -104,6 +112,15 @@ def _check_room(state: State, directory: Path) -> None:
             f"{directory}: a checkpoint needs {needed / 2**30:.2f} GiB of disk, "
             f"{free / 2**30:.2f} GiB are free"
         )
+
+
+def _is_lack_of_room(error: BaseException | None) -> bool:
+    """Whether a full disk or a quota is behind `error`; torch wraps what a file raises."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _tensor_bytes(value: object) -> int:

@@ -1,6 +1,8 @@
 import hashlib
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -82,6 +84,38 @@ def test_a_full_disk_is_an_error_before_anything_is_written(
     with pytest.raises(ResourceError, match="GiB are free"):
         save(STATE, tmp_path, trial_id="t", samples_seen=64, attempt=1)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_an_error_and_keeps_what_it_had(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = save(STATE, small_disk, trial_id="t", samples_seen=64, attempt=1)
+    large = {"weights": torch.ones(2**20 + 2**18)}
+
+    with pytest.raises(ResourceError, match=r"a checkpoint needs 0\.01 GiB of disk"):
+        save(large, small_disk, trial_id="t", samples_seen=128, attempt=1)
+
+    # Somebody else fills the disk between the look at it and the writing.
+    roomy = shutil.disk_usage(small_disk)._replace(free=2**40)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: roomy)
+    with pytest.raises(ResourceError, match="no room was left while a checkpoint was written"):
+        save(large, small_disk, trial_id="t", samples_seen=128, attempt=1)
+    assert [path.name for path in small_disk.iterdir()] == [first.path.name]
+    load(first, CPU)
 
 
 def test_a_failed_write_leaves_nothing_half_written(

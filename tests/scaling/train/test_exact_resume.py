@@ -43,6 +43,19 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert facts(first + second) == facts(whole)
 
 
+@pytest.mark.parametrize("optimizer", ["adafactor", "adopt", "lamb", "lion", "muon", "sgd"])
+def test_every_optimizer_that_the_documentation_names_resumes_exactly(
+    run: Run, optimizer: str
+) -> None:
+    trial = trunk("mammut", optimizer=optimizer, learning_rate=1e-3)
+    whole = run(trial, stops(64, 128))
+
+    first = run(trial, stops(64))
+    second = run(trial, stops(128), tuple(only(Checkpoint, first)))
+
+    assert facts(first + second) == facts(whole)
+
+
 def test_a_cooldown_does_not_depend_on_how_its_trunk_was_cut(run: Run) -> None:
     trial = trunk()
     shared = {"family": trial.family, "model": trial.model, "data": trial.data}
