@@ -33,20 +33,36 @@ def open_clip_configuration(
 ) -> dict[str, Any] | None:
     """The content of that file for a `network` of this `config`; None if open_clip has none such.
 
-    It is open_clip's network if it is an object of open_clip's own class.
+    It is open_clip's network if it is an object of open_clip's own class. A CoCa whose class token
+    sees what it should (`pad: mask`) is none: open_clip's configurations cannot ask for it.
     """
-    from open_clip.model import CLIP, CustomTextCLIP
-
-    from scaling.families.clip.network import open_clip_content
-
-    if not isinstance(network, CLIP | CustomTextCLIP):
+    content = _content(config, network)
+    if content is None:
         return None
-    content = {key: _written_out(key, its) for key, its in open_clip_content(config).items()}
     content.pop("init_logit_bias", None)
     if "logit_bias" in weights:
         # Without it, open_clip builds no bias; what it is set to is overwritten by the weights.
         content["init_logit_bias"] = weights["logit_bias"].item()
-    return content
+    return {key: _written_out(key, its) for key, its in content.items()}
+
+
+def _content(config: "ModelConfig", network: "nn.Module") -> dict[str, Any] | None:
+    from open_clip.coca_model import CoCa
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    from scaling.families._open_clip import OpenClipConfig
+    from scaling.families._open_clip_coca import coca_content
+    from scaling.families._towers import ViTConfig
+    from scaling.families.clip.network import open_clip_content
+
+    if isinstance(network, CLIP | CustomTextCLIP):
+        return open_clip_content(config)
+    if not isinstance(network, CoCa) or network.text.correct_cls_mask:
+        return None
+    if isinstance(config, OpenClipConfig):
+        return dict(config.content)
+    assert isinstance(config, ViTConfig)
+    return {"embed_dim": config.embed_dim, **coca_content(config), "custom_text": True}
 
 
 _ALWAYS = frozenset(

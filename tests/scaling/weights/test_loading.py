@@ -24,32 +24,59 @@ TOWERS: dict[str, Any] = {
 }
 """`tiny-b`, as open_clip is told it."""
 
+COCA: dict[str, Any] = {
+    "embed_dim": 32,
+    "vision_cfg": {
+        **TOWERS["vision_cfg"],
+        "attentional_pool": True,
+        "attn_pooler_queries": 17,
+        "attn_pooler_heads": 2,
+        "output_tokens": True,
+    },
+    "text_cfg": {**TOWERS["text_cfg"], "embed_cls": True, "output_tokens": True},
+    "multimodal_cfg": TOWERS["text_cfg"],
+    "custom_text": True,
+}
+
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
     "clip": TOWERS,
     "siglip": {**TOWERS, "init_logit_bias": -10},
+    "coca": COCA,
 }
 
 
 def by_open_clip(configuration: dict[str, Any], folder: Path) -> nn.Module:
-    """open_clip's own network, with weights none of which is zero."""
+    """open_clip's own network, with weights none of which is as it was initialised."""
     path = folder / f"configuration-{len(list(folder.iterdir()))}.json"
     path.write_text(json.dumps(configuration))
     open_clip.add_model_config(path)
     torch.manual_seed(1)
     network = open_clip.create_model(path.stem)
     with torch.no_grad():
-        for parameter in network.parameters():
+        for name, parameter in network.named_parameters():
+            if name == "text_decoder.text_projection":
+                # Never initialised by open_clip: whatever was in memory.
+                parameter.zero_()
             parameter += 0.02 * torch.randn_like(parameter)
     return network.eval()
 
 
-def features(network: nn.Module, image_size: int, context_length: int) -> tuple[Tensor, Tensor]:
+def pairs(image_size: int = 16, context_length: int = 16) -> tuple[Tensor, Tensor]:
+    """Three images and captions, two of which end in padding."""
     torch.manual_seed(2)
-    images = torch.randn(3, 3, image_size, image_size)
     tokens = torch.randint(1, 49, (3, context_length))
+    tokens[0, 5:] = tokens[1, 9:] = 0
+    return torch.randn(3, 3, image_size, image_size), tokens
+
+
+def assert_same_features(ours: nn.Module, theirs: nn.Module, *shape: int) -> None:
+    images, tokens = pairs(*shape)
     with torch.inference_mode():
-        image, text = network.encode_image(images), network.encode_text(tokens)
-    return nn.functional.normalize(image, dim=-1), nn.functional.normalize(text, dim=-1)
+        for here, there in (
+            (ours.encode_image(images), theirs.encode_image(images, normalize=True)),
+            (ours.encode_text(tokens), theirs.encode_text(tokens, normalize=True)),
+        ):
+            torch.testing.assert_close(here, there, rtol=0, atol=1e-5)
 
 
 def wrapped(network: nn.Module, *prefixes: str) -> dict[str, Tensor]:
@@ -71,11 +98,27 @@ def test_networks_of_open_clip_give_the_same_features_here(
 
     ours = load_network(path, family, "tiny-b")
 
-    for here, there in zip(features(ours, 16, 16), features(theirs, 16, 16), strict=True):
-        torch.testing.assert_close(here, there, rtol=0, atol=1e-5)
+    assert_same_features(ours, theirs)
     assert torch.equal(ours.logit_scale, theirs.logit_scale)
     if family == "siglip":
         assert torch.equal(ours.logit_bias, theirs.logit_bias)
+
+
+def test_a_coca_of_open_clip_finds_the_same_captions_as_likely_here(tmp_path: Path) -> None:
+    theirs = by_open_clip(COCA, tmp_path)
+    path = tmp_path / "weights.pt"
+    torch.save(theirs.state_dict(), path)
+    images, tokens = pairs()
+
+    ours = load_network(path, "coca", "tiny-b")
+
+    with torch.inference_mode():
+        said = theirs(images, tokens)
+        losses = nn.functional.cross_entropy(
+            said["logits"].transpose(1, 2), said["labels"], ignore_index=0, reduction="none"
+        ).sum(dim=1)
+        likelihoods = ours.caption_log_likelihood(images, tokens)
+    torch.testing.assert_close(likelihoods, -losses, rtol=1e-5, atol=0)
 
 
 def test_the_smallest_published_clip_as_open_clip_ships_it(tmp_path: Path) -> None:
@@ -85,8 +128,7 @@ def test_the_smallest_published_clip_as_open_clip_ships_it(tmp_path: Path) -> No
 
     ours = load_network(path, "clip", "ViT-S-32-alt")
 
-    for here, there in zip(features(ours, 224, 77), features(theirs, 224, 77), strict=True):
-        torch.testing.assert_close(here, there, rtol=0, atol=1e-5)
+    assert_same_features(ours, theirs, 224, 77)
 
 
 def test_a_text_tower_that_is_a_module_of_its_own_is_the_same_tower(tmp_path: Path) -> None:
@@ -97,8 +139,7 @@ def test_a_text_tower_that_is_a_module_of_its_own_is_the_same_tower(tmp_path: Pa
     ours = load_network(path, "clip", "tiny-b")
 
     assert "text.token_embedding.weight" in theirs.state_dict()
-    for here, there in zip(features(ours, 16, 16), features(theirs, 16, 16), strict=True):
-        torch.testing.assert_close(here, there, rtol=0, atol=1e-5)
+    assert_same_features(ours, theirs)
 
 
 def test_half_precision_and_a_logit_scale_of_one_dimension_are_read(tmp_path: Path) -> None:
@@ -138,7 +179,8 @@ def message(weights: dict[str, Tensor], family: str, model: str, folder: Path) -
         ("siglip", "tiny-b", ("clip", "tiny-b")),
         ("clip", "tiny-b", ("siglip", "tiny-b")),
         ("mammut", "tiny-d", ("clip", "tiny-d")),
-        ("clip", "ViT-S-32-alt", ("clip", "ViT-B-32")),
+        ("clip", "ViT-S-32-alt", ("clip", "ViT-S-32")),
+        ("coca", "tiny-b", ("clip", "tiny-b")),
     ],
 )
 def test_weights_of_another_model_are_told_whose_they_are(

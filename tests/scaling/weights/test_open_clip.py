@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from scaling.families import FAMILIES, find_model
+from scaling.trial import Recipe
 from scaling.weights.open_clip import open_clip_configuration, open_clip_name
 
 MODELS = [
@@ -15,6 +16,8 @@ MODELS = [
     ("clip", "open_clip:ViT-B-32-quickgelu"),
     ("clip", "open_clip:RN50"),
     ("siglip", "timm:test_vit"),
+    ("coca", "ViT-B-16"),
+    ("coca", "open_clip:coca_ViT-B-32"),
 ]
 OF_THEIR_OWN = {"mammut", "cap"}
 """Families whose networks open_clip does not have."""
@@ -65,3 +68,11 @@ def test_a_model_is_called_in_open_clip_as_the_study_calls_it(
     family: str, model: str, name: str
 ) -> None:
     assert open_clip_name(family, model) == name
+
+
+def test_a_coca_that_open_clip_cannot_be_asked_for_has_no_configuration() -> None:
+    recipe = Recipe(batch_size=1, learning_rate=1e-3, warmup_samples=1, pad="mask")
+    with torch.device("meta"):
+        network = FAMILIES.get("coca").build("tiny-a", recipe)
+
+    assert open_clip_configuration(find_model("coca", "tiny-a"), network, {}) is None
