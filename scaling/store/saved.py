@@ -60,7 +60,9 @@ def _explain_none(prefix: str, states: dict[str, TrialState], saved: list[str]) 
     if len(without) == 1:
         raise StoreError(f"trial {without[0]} ({states[without[0]]}) has no checkpoints")
     if without:
-        raise StoreError(f"none of the {len(without)} trials that begin with {prefix!r} has any")
+        raise StoreError(
+            f"none of {len(without)} trials that begin with {prefix!r} has checkpoints"
+        )
     beginnings = {trial_id[: len(prefix)]: trial_id for trial_id in reversed(saved)}
     nearest = difflib.get_close_matches(prefix, beginnings, n=3)
     hint = ", ".join(beginnings[beginning] for beginning in nearest)

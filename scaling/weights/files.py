@@ -101,12 +101,12 @@ def _read_torch(path: Path, *, is_zip: bool) -> Any:
             # Only the zip format can be mapped into memory.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
-        refused = ", ".join(_refused(path, is_zip=is_zip))
+        refused = _refused(path, is_zip=is_zip)
         if not refused:
             raise WeightsError(f"{path}: holds no weights that `torch.save` wrote") from error
         raise WeightsError(
-            f"{path}: refused: reading it means to call {refused}, and weights need no such call; "
-            "nothing of it was run. Save the state dict alone, or safetensors"
+            f"{path}: refused: reading it means to call {some(refused)}, and weights need no such "
+            "call; nothing of it was run. Save the state dict alone, or safetensors"
         ) from error
     except _TORN as error:
         raise WeightsError(f"{path}: holds no weights, or is damaged: {_first_line(error)}") from (
@@ -160,7 +160,16 @@ def _tensors(path: Path, content: Any) -> Weights:
                 f"{path}: {name!r} is a {type(value).__name__}, not a tensor; expected are a "
                 f"state dict, or one under {' or '.join(map(repr, _HOLDERS))}"
             )
+        if value.is_meta or value.layout is not torch.strided:
+            kind = "no values" if value.is_meta else f"the layout {value.layout}"
+            raise WeightsError(f"{path}: {name} has {kind}; weights are dense tensors")
     return dict(content)
+
+
+def some(names: list[str]) -> str:
+    """The first few names."""
+    shown = 4
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
 
 
 def _first_line(error: BaseException) -> str:

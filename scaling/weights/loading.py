@@ -10,12 +10,9 @@ from torch import Tensor, nn
 from scaling.families import FAMILIES, find_model
 from scaling.trial import Recipe
 from scaling.weights.failures import WeightsError
-from scaling.weights.files import Weights, read_weights
+from scaling.weights.files import Weights, read_weights, some
 from scaling.weights.names import OPENAI_MARKS, called_as, without_wrappers
 from scaling.weights.nearest import nearest_models
-
-_SHOWN = 4
-"""Names listed of each thing that is wrong."""
 
 
 def load_network(path: Path, family: str, model: str, recipe: Recipe | None = None) -> nn.Module:
@@ -91,20 +88,32 @@ class _Differences:
             for name, tensor in wanted.items()
             if name in weights and weights[name].shape != tensor.shape
         }
+        # Integers where there should be fractions: quantised.
+        self.types = [
+            f"{name} is {weights[name].dtype}"
+            for name, tensor in wanted.items()
+            if name in weights and weights[name].is_floating_point() != tensor.is_floating_point()
+        ]
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.unexpected or self.shapes)
+        return bool(self.missing or self.unexpected or self.shapes or self.types)
 
     def __str__(self) -> str:
         shapes = [self._shape(name) for name in self.shapes]
-        kinds = {"missing": self.missing, "unexpected": self.unexpected, "of other shape": shapes}
+        kinds = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "of other shape": shapes,
+            "of other type": self.types,
+        }
         return "\n".join(
-            f"  {len(names)} {kind}: {_some(names)}" for kind, names in kinds.items() if names
+            f"  {len(names)} {kind}: {some(names)}" for kind, names in kinds.items() if names
         )
 
     def only_positions(self) -> str:
         """The shapes, if all that differs is the number of positions; '' otherwise."""
-        if self.missing or self.unexpected or not all(map(self._is_position, self.shapes)):
+        others = self.missing or self.unexpected or self.types
+        if others or not all(map(self._is_position, self.shapes)):
             return ""
         return "; ".join(map(self._shape, self.shapes))
 
@@ -123,7 +132,3 @@ def _grid(name: str, shape: tuple[int, ...]) -> str:
     side = math.isqrt(max(shape[0] - 1, 0)) if len(shape) == 2 else 0
     is_square = side > 0 and side * side == shape[0] - 1
     return f" ({side} x {side} patches)" if is_square and name.startswith("visual.") else ""
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

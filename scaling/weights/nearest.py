@@ -14,23 +14,24 @@ _COMPARED = 16
 """Models compared name by name: those whose number of parameters is nearest."""
 
 
-def nearest_models(weights: Weights, besides: str) -> str:
-    """A sentence about the models, `besides` aside, that have most of `weights`' names and shapes.
+def nearest_models(weights: Weights, asked: str) -> str:
+    """A sentence about the models that have most of `weights`' names and shapes.
 
     Numbers of parameters, known in closed form, leave few models to be compared by name and shape.
     """
     shares = {
-        owner: share
-        for owner, family, model in _nearest_in_size(weights)
-        if owner != besides and (share := _share(weights, family, model))
+        owner: _share(weights, family, model) for owner, family, model in _nearest_in_size(weights)
     }
     best = max(shares.values(), default=Fraction(0))
+    owners = [owner for owner, share in shares.items() if share == best]
     if best < Fraction(1, 2):
         return "no model of ours has names and shapes like these"
-    owners = " and ".join(owner for owner, share in shares.items() if share == best)
+    agreement = f"{math.floor(100 * best)} % of names and shapes agree"
+    if asked in owners:
+        return f"no other model is nearer: {agreement}"
     if best == 1:
-        return f"they fit {owners}"
-    return f"nearest is {owners}, where {math.floor(100 * best)} % of names and shapes agree"
+        return f"they fit {' and '.join(owners)}"
+    return f"nearest is {' and '.join(owners)}, where {agreement}"
 
 
 def _nearest_in_size(weights: Weights) -> list[tuple[str, str, str]]:

@@ -119,9 +119,11 @@ def saved(content: object) -> bytes:
         (torn(saved(WEIGHTS)), "is damaged"),
         (torn(safetensors.torch.save(WEIGHTS)), "is damaged"),
         (saved([1, 2]), "holds a list"),
+        (saved({"visual.proj": torch.eye(2).to_sparse()}), "visual.proj has the layout"),
+        (saved({"visual.proj": torch.empty(2, device="meta")}), "visual.proj has no values"),
         (saved({"epoch": 3}), "'epoch' is a int, not a tensor.*'state_dict'"),
     ],
-    ids=["empty", "text", "torn", "torn safetensors", "list", "no weights"],
+    ids=["empty", "text", "torn", "torn safetensors", "list", "sparse", "meta", "no weights"],
 )
 def test_what_is_no_file_of_weights_is_one_message(
     tmp_path: Path, content: bytes, message: str

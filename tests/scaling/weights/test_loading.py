@@ -209,6 +209,16 @@ def test_what_is_missing_unexpected_and_of_other_shape_is_counted_and_named(
     assert "1 missing: visual.proj\n" in said
     assert "1 unexpected: extra\n" in said
     assert "1 of other shape: visual.ln_post.weight is [31], not [32]\n" in said
+    assert said.endswith("no other model is nearer: 95 % of names and shapes agree")
+
+
+def test_quantised_weights_are_not_taken_for_weights(tmp_path: Path) -> None:
+    weights = FAMILIES.get("clip").build("tiny-b").state_dict()
+    weights["visual.proj"] = weights["visual.proj"].to(torch.int8)
+
+    said = message(weights, "clip", "tiny-b", tmp_path)
+
+    assert "1 of other type: visual.proj is torch.int8" in said
 
 
 def test_weights_for_another_image_size_say_both_shapes(tmp_path: Path) -> None:
