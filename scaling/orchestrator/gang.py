@@ -4,6 +4,7 @@ They live and die together: when one fails, the others, which would wait for it,
 the failure that came first is the attempt's.
 """
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
@@ -53,7 +54,9 @@ class _Rank:
                 # Ctrl-C on a terminal is for the driver, which decides what becomes of this.
                 start_new_session=True,
             )
-        self.connection.send(order)
+        # If it is gone already, what it says next is the end.
+        with contextlib.suppress(BrokenPipeError):
+            self.connection.send(order)
 
     def said(self) -> Iterator[Message]:
         """What it has said and is not the end of it."""

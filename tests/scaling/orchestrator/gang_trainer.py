@@ -1,6 +1,7 @@
 """The fake trainer on several processes: rank 0 works, the others wait and fail on demand."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 
@@ -14,7 +15,8 @@ def train(work: Work, *, world: World, init_method: str) -> Iterator[Event]:
     """Obey `ROOT/ranks.json` beside `mischief.json`: `{"1": ["kill", "times"]}`."""
     directory = work.directory.parent
     directory.mkdir(exist_ok=True)
-    (directory / f"saw-{world.rank}-of-{world.size}").touch()
+    gpus = os.environ["CUDA_VISIBLE_DEVICES"]
+    (directory / f"saw-{world.rank}-of-{world.size}-{gpus}").touch()
     orders = directory / "ranks.json"
     order = json.loads(orders.read_text()).get(str(world.rank)) if orders.exists() else None
     if order is not None:

@@ -11,12 +11,17 @@ from small_plans import Runs, counts, plan_of
 from test_stopping import await_line, start, started_by
 
 from scaling.errors import ResourceError
-from scaling.orchestrator import LocalExecutor, loop
+from scaling.orchestrator import LocalExecutor, local, loop
 from scaling.store import FailureKind, Store
 
 TWO = {"default": {"gpus": 0, "processes": 2}}
 TRAINER = "gang_trainer:train"
 ONE_TRIAL = {"schedules": ["cosine"], "samples_seen": [640]}
+
+
+def saw(runs: Runs) -> set[str]:
+    """Rank, number of processes and visible GPUs of each process that there was."""
+    return {path.name for path in runs.checkpoints.glob("saw-*")}
 
 
 def order(runs: Runs, **ranks: str) -> None:
@@ -29,7 +34,38 @@ def test_processes_train_a_trial_together(here: Runs) -> None:
     outcome = here.run(plan_of(resources=TWO), TRAINER)
 
     assert counts(outcome) == (3, 0, 0, 0, 2 * len(METRICS))
-    assert {path.name for path in here.checkpoints.glob("saw-*")} == {"saw-0-of-2", "saw-1-of-2"}
+    assert saw(here) == {"saw-0-of-2-", "saw-1-of-2-"}
+
+
+def test_each_process_sees_one_gpu_of_those_that_the_driver_sees(
+    here: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_gpus", lambda: ["2", "5", "7"])
+
+    here.run(plan_of(**ONE_TRIAL, resources={"default": {"gpus": 2}}), TRAINER)
+
+    assert saw(here) == {"saw-0-of-2-2", "saw-1-of-2-5"}
+
+
+def test_more_gpus_than_there_are_is_refused_before_anything_starts(
+    here: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_gpus", lambda: ["0", "1"])
+
+    with pytest.raises(ResourceError, match="asks for 4 GPUs; this machine has 2"):
+        here.run(plan_of(resources={"default": {"gpus": 4}}), TRAINER)
+
+    assert here.show.told == []
+
+
+def test_without_gpus_a_trial_for_several_runs_in_this_process(
+    here: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_gpus", list)
+
+    outcome = here.run(plan_of(**ONE_TRIAL, resources={"default": {"gpus": 4}}))
+
+    assert counts(outcome)[0] == 1
 
 
 def test_the_failure_of_one_is_told_and_the_others_end(here: Runs) -> None:
