@@ -11,7 +11,7 @@ from scaling.orchestrator.gang import Gang
 from scaling.orchestrator.guard import Guard
 from scaling.orchestrator.worker import TRAINER, Crash, Message, attempt
 from scaling.plan import PlannedTrial, Resources
-from scaling.train.rows import local_rows
+from scaling.train.rows import check_together
 from scaling.trial import Work
 
 
@@ -38,7 +38,8 @@ class LocalExecutor:
                     f"{planned.trial.id} asks for {wanted:g} GPUs; this machine has "
                     f"{len(self._gpus)}"
                 )
-            local_rows(planned.trial, World(size=len(self._places(planned.resources))))
+            world = World(size=len(self._places(planned.resources)))
+            check_together(planned.trial, planned.execution, world)
         if any(len(self._places(planned.resources)) > 1 for planned in trials):
             self._guard = Guard()
         return 1

@@ -1,8 +1,31 @@
-"""How the rows of a batch are shared among processes."""
+"""What several processes can train together, and which rows of a batch each of them has."""
 
 from scaling.errors import ResourceError
 from scaling.families import World
-from scaling.trial import Trial
+from scaling.trial import Execution, Trial
+
+SHARDED_OPTIMIZERS = ("adamw", "adopt", "lamb", "lion", "nadamw", "radam", "sgd")
+"""Those whose update is the same on parts of parameters. Others fail on parts or, as Muon, which
+needs whole matrices, give another result."""
+
+
+def check_together(trial: Trial, execution: Execution, world: World) -> None:
+    """Raise `ResourceError` if the processes of `world` cannot train `trial` together."""
+    if world.size == 1:
+        return
+    local_rows(trial, world)
+    if execution.micro_batch_size == "auto":
+        # A process that runs out of memory and tries again is out of step with the others.
+        raise ResourceError(
+            f"{trial.id}: {world.size} processes cannot look for a micro_batch_size while they "
+            "train; write a number, such as the one that 'auto' finds on a single GPU"
+        )
+    optimizer = trial.recipe.optimizer
+    if execution.sharding == "fsdp" and optimizer not in SHARDED_OPTIMIZERS:
+        raise ResourceError(
+            f"{trial.id}: optimizer {optimizer!r} does not work on shards; use 'sharding: ddp' or "
+            f"one of {', '.join(SHARDED_OPTIMIZERS)}"
+        )
 
 
 def local_rows(trial: Trial, world: World) -> slice:

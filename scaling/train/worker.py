@@ -21,7 +21,7 @@ from scaling.train.distributed import Meeting
 from scaling.train.gradients import ALONE
 from scaling.train.journal import Journal
 from scaling.train.repetition import epochs_at
-from scaling.train.rows import local_rows
+from scaling.train.rows import check_together, local_rows
 from scaling.train.session import Session
 from scaling.trial import (
     Checkpoint,
@@ -78,6 +78,7 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
 
 
 def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Event]:
+    check_together(work.trial, work.execution, world)
     session, meeting = None, Meeting(world)
     for stop in work.stops:
         session = session or Session(work.trial, device, world, work.execution)

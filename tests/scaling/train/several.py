@@ -78,11 +78,16 @@ def whole_gradient(network: nn.Module) -> Tensors:
 def state_after_steps(
     family: Family, name: str, world: World, sharding: Sharding = "ddp"
 ) -> dict[str, Any]:
-    """What a checkpoint holds after three steps in double precision, clipped, in micro-batches."""
+    """What a checkpoint holds after three steps in double precision, clipped, in micro-batches.
+
+    Several processes also compute their blocks twice.
+    """
     torch.set_default_dtype(torch.float64)
     try:
         trial = trunk(name, batch_size=ROWS, warmup_samples=ROWS)
-        execution = Execution(sharding=sharding, micro_batch_size=2)
+        execution = Execution(
+            sharding=sharding, micro_batch_size=2, gradient_checkpointing=world.size > 1
+        )
         session = Session(trial, CPU, world, execution)
         images, tokens = batch_of(family)
         for step in range(3):

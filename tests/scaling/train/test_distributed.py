@@ -14,7 +14,8 @@ from scaling.errors import ResourceError
 from scaling.families import FAMILIES, World
 from scaling.train import checkpoints, read_journal
 from scaling.train.gradients import ALONE
-from scaling.train.rows import local_rows
+from scaling.train.rows import check_together
+from scaling.trial import Execution
 
 SIZES = (2, 4)
 two_processes = pytest.mark.parametrize("found", [2], indirect=True, ids="{} processes".format)
@@ -150,8 +151,19 @@ def test_one_process_continues_from_the_checkpoint_of_two(
         assert here["loss"] == pytest.approx(there["loss"], rel=1e-4)
 
 
-def test_a_batch_that_does_not_divide_is_refused() -> None:
-    trial = trunk(batch_size=32)
+@pytest.mark.parametrize(
+    ("recipe", "execution", "message"),
+    [
+        ({"batch_size": 32}, Execution(), "batch_size 32 does not divide among 3 processes"),
+        ({}, Execution(micro_batch_size="auto"), "3 processes cannot look for a micro_batch_size"),
+        ({"optimizer": "muon"}, Execution(sharding="fsdp"), "'muon' does not work on shards; use"),
+    ],
+)
+def test_what_processes_cannot_do_together_is_refused(
+    recipe: dict[str, Any], execution: Execution, message: str
+) -> None:
+    trial = trunk(**{"batch_size": 36, **recipe})
 
-    with pytest.raises(ResourceError, match="batch_size 32 does not divide among 3 processes"):
-        local_rows(trial, World(0, 3))
+    with pytest.raises(ResourceError, match=message):
+        check_together(trial, execution, World(0, 3))
+    check_together(trial, execution, ALONE)
