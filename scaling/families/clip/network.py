@@ -1,4 +1,9 @@
-"""CLIP's network: open_clip's, with features of unit norm."""
+"""CLIP's network: open_clip's, with features of unit norm.
+
+Its text tower is causal and its feature is taken at the end token, so that padding, which comes
+after, is left out (`scaling.families._captions`); open_clip's own takes full length only. Text
+towers that see padding, or are not open_clip's, compute all of it.
+"""
 
 import dataclasses
 import math
@@ -6,10 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
-from torch import Tensor
+from open_clip.transformer import TextTransformer, text_global_pool
+from torch import Tensor, nn
+from torch.nn import functional
 
 from scaling.errors import ScalingError, unknown
 from scaling.families import Outputs
+from scaling.families._captions import without_padding
 from scaling.families._open_clip import OpenClipConfig
 from scaling.families._towers import ModelConfig, ViTConfig
 
@@ -24,8 +32,12 @@ class _UnitFeatures:
 
     def encode_text(self, text: Tensor, normalize: bool = True) -> Tensor:
         """Features (B, D) of token ids (B, T), of unit L2 norm unless told otherwise."""
-        features: Tensor = super().encode_text(text, normalize=normalize)  # type: ignore[misc]
-        return features
+        shorter = without_padding(text) if self.trim_captions and self._is_blind() else text
+        if shorter.shape == text.shape:
+            features: Tensor = super().encode_text(text, normalize=normalize)  # type: ignore[misc]
+            return features
+        features = self._encode_shorter(shorter)
+        return functional.normalize(features, dim=-1) if normalize else features
 
     def forward(self, image: Tensor, text: Tensor, captions: bool = True) -> Outputs:
         """See `scaling.families.Outputs`; there are no captions to skip."""
@@ -38,16 +50,51 @@ class _UnitFeatures:
             scalars["logit_bias"] = self.logit_bias
         return Outputs(features, scalars, {})
 
+    def _is_blind(self) -> bool:
+        """Whether padding after the end token cannot change the text's feature."""
+        tower, pooling, _ = self._text_tower()
+        is_causal = getattr(tower, "attn_mask", None) is not None
+        has_class_token = getattr(tower, "cls_emb", None) is not None
+        return is_causal and not has_class_token and pooling in ("first", "argmax", "eos")
+
+    def _encode_shorter(self, text: Tensor) -> Tensor:
+        """What open_clip's text tower computes, for tokens (B, T) of any length."""
+        tower, pooling, end_id = self._text_tower()
+        length = text.shape[1]
+        x = tower.token_embedding(text) + tower.positional_embedding[:length]
+        x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+        pooled: Tensor = text_global_pool(tower.ln_final(x), text, pooling, eos_token_id=end_id)
+        projection = tower.text_projection
+        if projection is None:
+            return pooled
+        is_layer = isinstance(projection, nn.Linear)
+        pooled = projection(pooled) if is_layer else pooled @ projection
+        return pooled
+
+    def _text_tower(self) -> tuple[Any, str, int]:
+        """What has the text tower's parts, how it pools, and the id of the end token."""
+        raise NotImplementedError
+
     logit_scale: Tensor
     logit_bias: Tensor | None
+    trim_captions = True
+    """Whether padding is left out where that is exact."""
 
 
 class Clip(_UnitFeatures, CLIP):  # type: ignore[misc]  # open_clip is not typed
     """open_clip's CLIP; its state dict loads there and the other way round."""
 
+    def _text_tower(self) -> tuple[Any, str, int]:
+        return self, self.text_pool_type, self.text_eos_id
+
 
 class CustomTextClip(_UnitFeatures, CustomTextCLIP):  # type: ignore[misc]
     """open_clip's CLIP whose text tower is a module of its own, as some configurations ask for."""
+
+    def _text_tower(self) -> tuple[Any, str, int]:
+        if isinstance(self.text, TextTransformer):
+            return self.text, self.text.pool_type, self.text.eos_id
+        return self.text, "unknown", 0
 
 
 def build(

@@ -33,14 +33,15 @@ from scaling.trial import Padding
 class Coca(CoCa):  # type: ignore[misc]  # open_clip is not typed
     """open_clip's CoCa; its state dict loads there and the other way round."""
 
+    trim_captions = True
+    """Whether padding is left out where that is exact."""
+
     def __init__(self, config: ViTConfig, *, pad: Padding = "attend") -> None:
         """Fresh weights, the same for either `pad`."""
         content: dict[str, Any] = coca_content(config)
         super().__init__(config.embed_dim, **content)
         nn.init.zeros_(self.text_decoder.text_projection)
         self.text.correct_cls_mask = pad == "mask"
-        self.trim_captions = True
-        """Whether padding is left out where that is exact."""
 
     def encode_image(self, images: Tensor, normalize: bool = True) -> Tensor:
         """Features (B, W) of images (B, 3, H, W), of unit L2 norm unless told otherwise."""

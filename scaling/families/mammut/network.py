@@ -22,6 +22,9 @@ from scaling.trial import Padding
 class Captioner(nn.Module):
     """An image tower and a text decoder that sees what it puts out: what MaMMUT and Cap share."""
 
+    trim_captions = True
+    """Whether padding is left out where that is exact (`scaling.families._captions`)."""
+
     def __init__(self, config: ViTConfig) -> None:
         """Fresh weights; the image feature and the text feature must have the same width."""
         super().__init__()
@@ -42,8 +45,6 @@ class Captioner(nn.Module):
         # Standard deviation 1, as published: the norm on cross-attention's keys hides the scale.
         self.map_viz2txt_kv = nn.Parameter(torch.randn(config.vision_width, config.text_width))
         self.logit_scale = nn.Parameter(torch.full((), math.log(1 / 0.07)))
-        self.trim_captions = True
-        """Whether padding is left out where that is exact (`scaling.families._captions`)."""
 
     def caption_loss(self, image_tokens_BPv: Tensor, tokens_BT: Tensor) -> Tensor:
         """Cross-entropy of the captions of images, summed over the tokens not padding."""

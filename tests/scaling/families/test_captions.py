@@ -1,6 +1,8 @@
 """What is left out of captions, and that leaving it out changes nothing but the last bits."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -156,3 +158,53 @@ def test_an_untrained_captioner_finds_all_words_equally_likely(family: Family) -
 
     count = family.counts(tokens)["caption"]
     assert (total / count).item() == pytest.approx(math.log(WORDS))
+
+
+BLIND: list[dict[str, object]] = [
+    {},
+    {"pool_type": "eos", "eos_id": WORDS - 1},
+    {"proj_type": "none", "width": 16, "heads": 1},
+    {"proj_bias": True},
+]
+SEEING: list[dict[str, object]] = [
+    {"pool_type": "last"},
+    {"no_causal_mask": True},
+    {"embed_cls": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("custom_text", "text", "is_trimmed"),
+    [
+        *((custom_text, text, True) for text in BLIND for custom_text in (True, False)),
+        *((True, text, False) for text in SEEING),
+        (False, {"pool_type": "last"}, False),
+    ],
+    ids=str,
+)
+def test_text_towers_of_open_clip_are_trimmed_where_they_do_not_see_padding(
+    custom_text: bool, text: dict[str, object], is_trimmed: bool, tmp_path: Path
+) -> None:
+    content = {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 64, "layers": 1},
+        "text_cfg": {"width": 64, "heads": 4, "layers": 2, "context_length": 20, **text},
+        "custom_text": custom_text,
+    }
+    path = tmp_path / "towers.json"
+    path.write_text(json.dumps(content))
+    torch.manual_seed(0)
+    network = FAMILIES.get("clip").build(str(path)).double()
+    lengths: list[int] = []
+    tower = network.text if custom_text else network
+    tower.transformer.register_forward_pre_hook(lambda _, args: lengths.append(args[0].shape[1]))
+    tokens = torch.zeros(2, 20, dtype=torch.int64)
+    tokens[:, :6] = SHORT[:, :6] * 100
+    tokens[0, 4] = tokens[1, 2] = WORDS - 1 if "pool_type" in text else 49407
+
+    trimmed = network.encode_text(tokens)
+    network.trim_captions = False
+    whole = network.encode_text(tokens)
+
+    torch.testing.assert_close(trimmed, whole, rtol=1e-12, atol=1e-12)
+    assert (lengths[0] == 8) is is_trimmed
