@@ -23,6 +23,7 @@ from scaling.trial import (
     Event,
     Measurement,
     Progress,
+    Stop,
     Work,
 )
 
@@ -48,10 +49,11 @@ def test_every_optimizer_that_the_documentation_names_resumes_exactly(
     run: Run, optimizer: str
 ) -> None:
     trial = trunk("mammut", optimizer=optimizer, learning_rate=1e-3)
-    whole = run(trial, stops(64, 128))
+    half, end = (Stop(samples_seen=count) for count in (64, 128))
+    whole = run(trial, (half, end))
 
-    first = run(trial, stops(64))
-    second = run(trial, stops(128), tuple(only(Checkpoint, first)))
+    first = run(trial, (half,))
+    second = run(trial, (end,), tuple(only(Checkpoint, first)))
 
     assert facts(first + second) == facts(whole)
 
