@@ -35,6 +35,8 @@ class Cell:
     samples_seen: int
     seed: int
     trial: Trial
+    rule: str = "the default recipe"
+    """What of the grid gives the recipe, e.g. 'recipes.0'."""
 
 
 @dataclass(frozen=True, kw_only=True)

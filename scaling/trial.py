@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -53,6 +53,11 @@ class Recipe:
     """Whether text features see padding, where the published network lets them: MaMMUT's and
     CoCa's do. `mask` hides it."""
 
+    @cached_property
+    def canonical(self) -> str:
+        """Canonical JSON of what is not a default; trials with this recipe share the text."""
+        return _canonical(_beyond_defaults(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
@@ -60,6 +65,11 @@ class Data:
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def canonical(self) -> str:
+        """See `Recipe.canonical`."""
+        return _canonical(_beyond_defaults(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +91,8 @@ class Trial:
     @cached_property
     def id(self) -> str:
         """Readable prefix and digest, e.g. `clip-tiny-b-trunk-9f86d081884c`; names a folder."""
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.family}-{self.model}")
-        return f"{name}-{self._label()}-{digest(self.identity())}"
+        name = _folder_name(self.family, self.model)
+        return f"{name}-{self._label()}-{_digest(self._canonical_identity())}"
 
     def _label(self) -> str:
         return self.kind
@@ -102,6 +112,18 @@ class Trial:
             else:
                 fields[spec.name] = value
         return {"kind": self.kind, **fields}
+
+    def _canonical_identity(self) -> str:
+        """Canonical JSON of `identity`, put together from parts that a grid's trials share."""
+        parts = []
+        for name in _identity_names(self.kind):
+            value = getattr(self, name)
+            if isinstance(value, Recipe | Data):
+                text = value.canonical
+            else:
+                text = str(value) if type(value) is int else _canonical(value)
+            parts.append(f'"{name}":{text}')
+        return f"{{{','.join(parts)}}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +179,24 @@ class Cooldown(Trial):
         """The trial that this branches off."""
         shared = {f.name: getattr(self, f.name) for f in dataclasses.fields(Trial)}
         return Trunk(**shared)
+
+    @classmethod
+    def off(
+        cls, trunk: Trunk, *, branch_point: int, samples_seen: int, shape: str = "linear"
+    ) -> "Cooldown":
+        """The branch off `trunk`; all branches hold that one object, whose id is found once."""
+        cooldown = cls(
+            family=trunk.family,
+            model=trunk.model,
+            data=trunk.data,
+            recipe=trunk.recipe,
+            seed=trunk.seed,
+            branch_point=branch_point,
+            samples_seen=samples_seen,
+            shape=shape,
+        )
+        cooldown.__dict__["trunk"] = trunk
+        return cooldown
 
     def learning_rate(self, samples_seen: int) -> float:
         """Decay from the trunk's constant rate."""
@@ -242,7 +282,18 @@ class Note:
     text: str
 
 
-Event = Checkpoint | Measurement | CurvePoint | Progress | Note
+@dataclass(frozen=True, kw_only=True)
+class Throughput:
+    """How fast an attempt has trained so far; kept with it, for plans to come."""
+
+    trial_id: str
+    samples: int
+    seconds: float
+    """In training alone, without the first step of each stretch; times the processes that train
+    the trial together, so that `samples / seconds` is the rate of one device."""
+
+
+Event = Checkpoint | Measurement | CurvePoint | Progress | Note | Throughput
 """What a worker yields."""
 
 
@@ -291,8 +342,25 @@ class Work:
 
 def digest(identity: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits of the SHA-256 of canonical JSON."""
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _digest(_canonical(identity))
+
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def _digest(canonical: str) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+@cache
+def _identity_names(kind: str) -> tuple[str, ...]:
+    """The keys of an identity in the order of canonical JSON."""
+    return tuple(sorted(("kind", *(spec.name for spec in dataclasses.fields(TRIAL_KINDS[kind])))))
+
+
+@cache
+def _folder_name(family: str, model: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{family}-{model}")
 
 
 def _beyond_defaults(value: Recipe | Data) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from scaling.plan import PlannedTrial
 from scaling.store import TrialState
-from scaling.trial import CurvePoint, Event, Note, Progress
+from scaling.trial import CurvePoint, Event, Note, Progress, Throughput
 
 _FINISHED = {TrialState.COMPLETE, TrialState.FAILED, TrialState.DIVERGED, TrialState.BLOCKED}
 
@@ -74,7 +74,7 @@ class Tally:
         """Note where trials are."""
         for event in events:
             task = self.tasks[event.trial_id]
-            if isinstance(event, Note):
+            if isinstance(event, Note | Throughput):
                 continue
             if task.began is None and task.state is TrialState.RUNNING:
                 # Not earlier: a process that starts says nothing about those that have.

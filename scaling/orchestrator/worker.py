@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from scaling.errors import ScalingError
 from scaling.train import Diverged
-from scaling.trial import CurvePoint, Event, Measurement, Work
+from scaling.trial import CurvePoint, Event, Measurement, Throughput, Work
 
 TRAINER = "scaling.train:train"
 """Where the generator stands that trains, as 'module:function'."""
@@ -67,7 +67,7 @@ def attempt(trainer: str, work: Work, log: Path, **rank: Any) -> Iterator[Messag
             for event in _load(trainer)(work, **rank):
                 gathered.append(event)
                 # Metrics wait for what follows them, which shows that their task has ended.
-                if not isinstance(event, Measurement | CurvePoint):
+                if not isinstance(event, Measurement | CurvePoint | Throughput):
                     yield Batch(tuple(gathered))
                     gathered.clear()
         yield Batch(tuple(gathered))

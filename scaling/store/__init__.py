@@ -8,6 +8,7 @@ from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.recording import RefusedError
 from scaling.store.states import Ending, Failure, FailureKind, OpenAttempt, TrialState, Worker
 from scaling.store.store import Reader, Store
+from scaling.store.throughput import Measured
 
 __all__ = [
     "Compute",
@@ -15,6 +16,7 @@ __all__ = [
     "Failure",
     "FailureKind",
     "Filters",
+    "Measured",
     "OpenAttempt",
     "Reader",
     "Recorded",

@@ -19,7 +19,13 @@ class _AddedColumn(NamedTuple):
     type: str
 
 
-_ADDED = {2: (_AddedColumn("measurement", "epochs", "DOUBLE"),)}
+_ADDED = {
+    2: (_AddedColumn("measurement", "epochs", "DOUBLE"),),
+    3: (
+        _AddedColumn("attempt", "trained_samples", "INTEGER"),
+        _AddedColumn("attempt", "trained_seconds", "DOUBLE"),
+    ),
+}
 """What each version of the schema added to the one before."""
 
 

@@ -24,7 +24,7 @@ from scaling.store.tables import (
     TrialRow,
 )
 from scaling.store.times import now
-from scaling.trial import Checkpoint, CurvePoint, Event, Measurement, Note
+from scaling.trial import Checkpoint, CurvePoint, Event, Measurement, Note, Throughput
 
 
 class RefusedError(StoreError):
@@ -63,6 +63,8 @@ def record(connection: Connection, trial_id: str, attempt: int, events: Iterable
         _merge(connection, table, attempt, [_fields(e) for e in events if isinstance(e, kind)])
     if notes := [event.text for event in events if isinstance(event, Note)]:
         _add_notes(connection, trial_id, attempt, notes)
+    if rates := [event for event in events if isinstance(event, Throughput)]:
+        _set_throughput(connection, trial_id, attempt, rates[-1])
     measurements = [_fields(event) for event in events if isinstance(event, Measurement)]
     return _merge(connection, MeasurementRow, attempt, measurements)
 
@@ -98,6 +100,16 @@ def _add_notes(connection: Connection, trial_id: str, attempt: int, notes: Seque
     together = list(dict.fromkeys([*versions.get("notes", ()), *notes]))
     connection.execute(
         update(AttemptRow).where(*row).values(versions={**versions, "notes": together})
+    )
+
+
+def _set_throughput(
+    connection: Connection, trial_id: str, attempt: int, so_far: Throughput
+) -> None:
+    connection.execute(
+        update(AttemptRow)
+        .where(AttemptRow.trial_id == trial_id, AttemptRow.number == attempt)
+        .values(trained_samples=so_far.samples, trained_seconds=so_far.seconds)
     )
 
 

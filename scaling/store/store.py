@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 from sqlalchemy import Connection, Engine
 
 from scaling.plan import Plan
-from scaling.store import planning, queries, recording, saved
+from scaling.store import planning, queries, recording, saved, throughput
 from scaling.store.engine import (
     check_place,
     open_for_reading,
@@ -20,6 +20,7 @@ from scaling.store.lock import WriterLock
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.saved import SavedTrial
 from scaling.store.states import Ending, Failure, TrialState, Worker
+from scaling.store.throughput import Measured
 from scaling.trial import Checkpoint, Event
 
 
@@ -94,6 +95,11 @@ class Reader:
     def measured(self, trial_id: str) -> set[tuple[int, str]]:
         """The samples seen and tasks that a trial was measured at."""
         return self.recorded([trial_id])[trial_id].measured
+
+    def throughputs(self) -> list[Measured]:
+        """See `scaling.store.throughput.throughputs`."""
+        with self._transaction() as connection:
+            return throughput.throughputs(connection)
 
     def saved_trials(self, prefix: str = "") -> list[SavedTrial]:
         """See `scaling.store.saved.saved_trials`."""

@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from scaling.store.states import FailureKind, TrialState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept in the file (`PRAGMA user_version`); a file with a higher one is refused, a file with a
 lower one is brought here by `scaling.store.migrations`."""
 
@@ -112,6 +112,9 @@ class AttemptRow(Row):
     versions: Mapped[dict[str, Any] | None]
     """Of what may change a result, `execution` and `notes` included (`scaling.trial`); like host
     and pid None until the process has said so."""
+    trained_samples: Mapped[int | None]
+    """Of what `scaling.trial.Throughput` says; None until something is trained."""
+    trained_seconds: Mapped[float | None]
 
 
 def _of_attempt() -> ForeignKeyConstraint:

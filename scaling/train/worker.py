@@ -20,6 +20,7 @@ from scaling.train import checkpoints
 from scaling.train.distributed import Meeting
 from scaling.train.gradients import ALONE
 from scaling.train.journal import Journal
+from scaling.train.pace import Pace
 from scaling.train.repetition import epochs_at
 from scaling.train.rows import check_together, local_rows
 from scaling.train.session import Session
@@ -32,6 +33,7 @@ from scaling.trial import (
     Note,
     Progress,
     Stop,
+    Throughput,
     Trial,
     Work,
 )
@@ -72,7 +74,9 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
     journal = Journal(work.directory, work.attempt)
     try:
         for event in events:
-            yield event if isinstance(event, Progress | Note) else journal.record(event)
+            yield (
+                event if isinstance(event, Progress | Note | Throughput) else journal.record(event)
+            )
     finally:
         journal.close()
 
@@ -80,22 +84,24 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
 def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Event]:
     check_together(work.trial, work.execution, world)
     session, meeting = None, Meeting(world)
+    pace = Pace(work.trial.id, world.size)
     for stop in work.stops:
         session = session or Session(work.trial, device, world, work.execution)
         _go_to_latest_checkpoint(session, stop, work)
         if session.samples_seen < stop.samples_seen:
-            yield from _train_to(session, stop.samples_seen)
+            yield from _train_to(session, stop.samples_seen, pace)
         if not _own_checkpoint(work, stop):
-            yield from _save(session, work)
+            yield from _save(session, work, pace)
         if stop.tasks:
             yield from _measure(session, stop)
         meeting.wait()
 
 
-def _save(session: Session, work: Work) -> Iterator[Event]:
+def _save(session: Session, work: Work, pace: Pace) -> Iterator[Event]:
     yield _progress(session, "save")
     state = session.state()
     if session.world.rank == 0:
+        yield from pace.so_far()
         yield checkpoints.save(
             state,
             work.directory,
@@ -134,7 +140,7 @@ def _is_start_of(trial: Trial, checkpoint: Checkpoint) -> bool:
     )
 
 
-def _train_to(session: Session, samples_seen: int) -> Iterator[Event]:
+def _train_to(session: Session, samples_seen: int, pace: Pace) -> Iterator[Event]:
     trial = session.trial
     batch_size = trial.recipe.batch_size
     if (samples_seen - session.samples_seen) % batch_size:
@@ -152,6 +158,7 @@ def _train_to(session: Session, samples_seen: int) -> Iterator[Event]:
             to_inputs(images, session.device),
             torch.from_numpy(tokens).to(session.device, non_blocking=True),
         )
+        pace.step(session.samples_seen)
         for text in session.adapting.notes():
             yield Note(trial_id=trial.id, text=text)
         now = time.monotonic()
@@ -167,6 +174,7 @@ def _train_to(session: Session, samples_seen: int) -> Iterator[Event]:
             rate = (session.samples_seen - reported_samples) / (now - reported_at)
             yield _progress(session, "train", rate)
             reported_at, reported_samples = now, session.samples_seen
+    pace.pause(session.samples_seen)
     if stream.skipped:
         logger.warning(
             "%s: %d samples up to %s were broken; others took their places",

@@ -3,7 +3,16 @@ import json
 
 import pytest
 
-from scaling.trial import Cooldown, Cosine, Data, Recipe, Trial, Trunk, trial_from_identity
+from scaling.trial import (
+    Cooldown,
+    Cosine,
+    Data,
+    Recipe,
+    Trial,
+    Trunk,
+    digest,
+    trial_from_identity,
+)
 
 RECIPE = Recipe(batch_size=64, learning_rate=1e-3, warmup_samples=640)
 DATA = Data(kind="shapes", options={"caption_noise": 0.1})
@@ -73,3 +82,28 @@ def test_cooldowns_of_one_row_share_their_trunk() -> None:
 
     assert longer.trunk.id == COOLDOWN.trunk.id
     assert isinstance(longer.trunk, Trunk)
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: trial.kind)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"model": 'nets/a "b" \u00e9.json#12'},
+        {"data": Data(kind="webdataset", options={"b": [1.5, None, {"z": 1, "a": "\u00fc"}]})},
+        {"recipe": dataclasses.replace(RECIPE, eps=1e-8, optimizer_options={"betas": [0.9, 1]})},
+    ],
+)
+def test_an_id_is_the_digest_of_the_identity(trial: Trial, change: dict[str, object]) -> None:
+    """It is made from parts that trials share, which must not change it."""
+    changed = dataclasses.replace(trial, **change)
+
+    assert changed.id.endswith(digest(changed.identity()))
+
+
+def test_a_cooldown_that_is_given_its_trunk_is_the_same() -> None:
+    off = Cooldown.off(COOLDOWN.trunk, branch_point=6400, samples_seen=8192)
+
+    assert off == COOLDOWN
+    assert off.id == COOLDOWN.id
+    assert off.trunk is COOLDOWN.trunk

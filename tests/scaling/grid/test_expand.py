@@ -1,3 +1,5 @@
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -5,10 +7,11 @@ import pytest
 from scaling.cost import cost, shared
 from scaling.errors import GridError
 from scaling.families import FAMILIES
-from scaling.grid import expand, parse_grid
+from scaling.grid import expand, load_plan, parse_grid
 from scaling.plan import Plan, cooldowns
 from scaling.trial import Cosine, Execution, Trunk
 
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
 BASE: dict[str, Any] = {
     "study": "small",
     "families": ["clip"],
@@ -186,3 +189,18 @@ def test_an_optimizer_and_its_options_reach_the_recipe() -> None:
 
     assert planned.trial.recipe.optimizer == "lion"
     assert planned.trial.recipe.optimizer_options == {"betas": [0.9, 0.98]}
+
+
+@pytest.mark.parametrize(
+    ("name", "trials", "sha256"),
+    [("quickstart", 64, "1fad7d6f8644"), ("quickstart_reduced", 24, "4e547b3df799")],
+)
+def test_identities_of_the_shipped_grids_stay_what_they_were(
+    name: str, trials: int, sha256: str
+) -> None:
+    """Whoever ran them has a store with these; an id that changes is trained again."""
+    plan = load_plan(EXPERIMENTS / f"{name}.yaml")
+    ids = "\n".join(planned.trial.id for planned in plan.trials)
+
+    assert len(plan.trials) == trials
+    assert hashlib.sha256(ids.encode()).hexdigest()[:12] == sha256

@@ -15,7 +15,7 @@ from scaling.store import (
     TrialState,
     Worker,
 )
-from scaling.trial import Note
+from scaling.trial import Note, Throughput
 
 
 @pytest.fixture
@@ -161,3 +161,19 @@ def test_what_an_attempt_did_otherwise_than_asked_is_kept_with_it(
         "python": "3",
         "notes": ["16 rows exceed the memory", "torch.compile failed"],
     }
+
+
+def test_the_pace_of_attempts_is_summed_by_model_and_device(store: Store, plan: Plan) -> None:
+    for kind, paces in (("cosine", [(640, 2.0), (1280, 4.0)]), ("trunk", [(320, 1.0)])):
+        trial_id = trial_id_of(plan, kind)
+        attempt = store.start_attempt(trial_id)
+        store.set_worker(trial_id, attempt, Worker(host="a", pid=1, versions={"device": "H100"}))
+        for samples, seconds in paces:  # each says what came together so far
+            pace = Throughput(trial_id=trial_id, samples=samples, seconds=seconds)
+            store.record(trial_id, attempt, [pace])
+    assert store.start_attempt(trial_id) == 2  # has not trained anything yet
+
+    (found,) = store.throughputs()
+
+    assert (found.family, found.model, found.device) == ("clip", "tiny-a", "H100")
+    assert (found.samples, found.seconds) == (1600, 5.0)

@@ -1,5 +1,7 @@
 """Trials that take a second, and what to look at in their events."""
 
+import dataclasses
+
 from scaling.trial import (
     Checkpoint,
     CurvePoint,
@@ -16,8 +18,8 @@ RECIPE = Recipe(batch_size=32, learning_rate=4e-3, warmup_samples=128, precision
 
 
 def trunk(family: str = "mammut", model: str = "tiny-a", **recipe: object) -> Trunk:
-    fields = {**RECIPE.__dict__, **recipe}
-    return Trunk(family=family, model=model, data=Data(kind="shapes"), recipe=Recipe(**fields))
+    changed: Recipe = dataclasses.replace(RECIPE, **recipe)
+    return Trunk(family=family, model=model, data=Data(kind="shapes"), recipe=changed)
 
 
 def stops(*samples_seen: int, task: str = TASK) -> tuple[Stop, ...]:

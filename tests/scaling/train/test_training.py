@@ -11,7 +11,7 @@ from small_trials import only, stops, trunk
 from scaling.families import FAMILIES
 from scaling.train import Diverged
 from scaling.train.session import Session
-from scaling.trial import Cooldown, Cosine, CurvePoint, Event, Measurement
+from scaling.trial import Checkpoint, Cooldown, Cosine, CurvePoint, Event, Measurement, Throughput
 
 Run = Callable[..., list[Event]]
 CPU = torch.device("cpu")
@@ -167,3 +167,14 @@ def test_a_cooldown_without_its_trunks_checkpoint_is_refused(run: Run) -> None:
 def test_a_stop_inside_a_batch_is_refused(run: Run) -> None:
     with pytest.raises(ValueError, match="not whole batches of 32"):
         run(trunk(), stops(100))
+
+
+def test_an_attempt_says_how_fast_it_has_trained_before_each_checkpoint(run: Run) -> None:
+    events = run(trunk(), stops(128, 160, 192))
+
+    said = only(Throughput, events)
+    assert [event.samples for event in said] == [96, 96, 96]
+    assert said[0].seconds > 0
+    assert said == [said[0]] * 3
+    places = [events.index(event) for event in only(Checkpoint, events)]
+    assert [type(events[place - 1]) for place in places] == [Throughput] * 3
