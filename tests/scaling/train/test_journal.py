@@ -8,7 +8,7 @@ from small_trials import stops, trunk
 from scaling.errors import StoreError
 from scaling.train import read_journal, train
 from scaling.train.journal import Journal
-from scaling.trial import Checkpoint, CurvePoint, Measurement, Progress, Work
+from scaling.trial import Checkpoint, CurvePoint, Measurement, Progress, Throughput, Work
 
 RESULTS = [
     CurvePoint(trial_id="t", samples_seen=32, loss=3.4657359027997265),
@@ -80,7 +80,7 @@ def test_every_result_is_on_disk_before_it_is_yielded(tmp_path: Path) -> None:
     work = Work(trial=trunk(), stops=stops(64), checkpoints=(), directory=tmp_path)
     results = []
     for event in train(work, device="cpu"):
-        if not isinstance(event, Progress):
+        if not isinstance(event, Progress | Throughput):
             results.append(event)
             assert read_journal(tmp_path) == results
             assert not isinstance(event, Checkpoint) or event.path.exists()
