@@ -19,11 +19,7 @@ class Queue:
     def __init__(self, plan: Plan, survey: Survey) -> None:
         """Everything that `survey` found left of `plan`."""
         self._trials = {planned.trial.id: planned for planned in plan.trials}
-        paths = longest_paths(self._trials, survey)
-        self._rank = {
-            trial_id: (-paths.get(trial_id, 0.0), position)
-            for position, trial_id in enumerate(self._trials)
-        }
+        self._rank = ranks(self._trials, survey)
         self._ready: list[tuple[tuple[float, int], str]] = []
         self._later: dict[str, float] = {}
         self._waiting: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
@@ -81,6 +77,14 @@ class Queue:
         """Take out, and name, the cooldowns that still wait for a trunk that failed."""
         branches = [branch for branch in self._waiting if branch[0] == trunk_id]
         return [trial_id for branch in branches for trial_id in self._waiting.pop(branch)]
+
+
+def ranks(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, tuple[float, int]]:
+    """What decides which of the trials that could start does: the least. Plans simulate by it."""
+    paths = longest_paths(trials, survey)
+    return {
+        trial_id: (-paths.get(trial_id, 0.0), position) for position, trial_id in enumerate(trials)
+    }
 
 
 def longest_paths(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, float]:
