@@ -1,14 +1,11 @@
-"""The trials that are left, in the order in which they start.
-
-What takes longest from here to its end comes first; a trunk counts with the longest cooldown that
-branches off it. So nothing long is left over for the end, when the other slots are idle.
-"""
+"""The trials that are left, in the order in which they start (`scaling.orchestrator.order`)."""
 
 import time
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from scaling.orchestrator.order import Order, Rank, ranks
 from scaling.orchestrator.survey import Survey
 from scaling.plan import Plan, PlannedTrial
 
@@ -16,11 +13,11 @@ from scaling.plan import Plan, PlannedTrial
 class Queue:
     """What is ready, what waits for a trunk's checkpoint, and what is tried again later."""
 
-    def __init__(self, plan: Plan, survey: Survey) -> None:
+    def __init__(self, plan: Plan, survey: Survey, order: Order = "critical-path") -> None:
         """Everything that `survey` found left of `plan`."""
         self._trials = {planned.trial.id: planned for planned in plan.trials}
-        self._rank = ranks(self._trials, survey)
-        self._ready: list[tuple[tuple[float, int], str]] = []
+        self._rank = ranks(plan, survey, order)
+        self._ready: list[tuple[Rank, str]] = []
         self._later: dict[str, float] = {}
         self._waiting: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
         for trial_id in survey.left:
@@ -77,23 +74,3 @@ class Queue:
         """Take out, and name, the cooldowns that still wait for a trunk that failed."""
         branches = [branch for branch in self._waiting if branch[0] == trunk_id]
         return [trial_id for branch in branches for trial_id in self._waiting.pop(branch)]
-
-
-def ranks(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, tuple[float, int]]:
-    """What decides which of the trials that could start does: the least. Plans simulate by it."""
-    paths = longest_paths(trials, survey)
-    return {
-        trial_id: (-paths.get(trial_id, 0.0), position) for position, trial_id in enumerate(trials)
-    }
-
-
-def longest_paths(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, float]:
-    """Forward GFLOPs from the start of each trial to the last end of anything that needs it."""
-    left = survey.left
-    gflops_per_sample = {trial_id: trials[trial_id].profile.lean_gflops for trial_id in left}
-    paths = {trial_id: left[trial_id].samples * gflops_per_sample[trial_id] for trial_id in left}
-    for cooldown_id, (trunk_id, branch_point) in survey.waiting.items():
-        # Nothing branches off a cooldown, so its own path is known.
-        before = max(0, branch_point - left[trunk_id].start) * gflops_per_sample[trunk_id]
-        paths[trunk_id] = max(paths[trunk_id], before + paths[cooldown_id])
-    return paths

@@ -15,11 +15,26 @@ class Remaining:
     """Where something is left to measure, or a checkpoint to make that a cooldown needs."""
     start: int
     """Samples seen where training will begin or go on."""
+    places: tuple[int, ...] = ()
+    """Samples seen from which training can go on: its beginning, and the checkpoints there are."""
 
     @property
     def samples(self) -> int:
         """Samples left to train on."""
         return max(0, self.stops[-1].samples_seen - self.start) if self.stops else 0
+
+    @property
+    def samples_until(self) -> tuple[int, ...]:
+        """Samples to train on until each of `stops`; training leaps to checkpoints before them."""
+        seen = trained = 0
+        until = []
+        for stop in self.stops:
+            usable = (place for place in self.places if place <= stop.samples_seen)
+            seen = max(seen, max(usable, default=min(self.start, stop.samples_seen)))
+            trained += stop.samples_seen - seen
+            seen = stop.samples_seen
+            until.append(trained)
+        return tuple(until)
 
 
 def unmeasured(planned: PlannedTrial, measured: set[tuple[int, str]]) -> tuple[Stop, ...]:
@@ -54,7 +69,7 @@ def remaining(
     if not stops:
         return Remaining((), begin)
     usable = [n for n in there if n <= stops[-1].samples_seen]
-    return Remaining(stops, max(usable, default=begin))
+    return Remaining(stops, max(usable, default=begin), (begin, *sorted(there)))
 
 
 def needs_trunk(left: Remaining, present: Sequence[Checkpoint]) -> bool:

@@ -1,6 +1,7 @@
 from small_plans import plan_of
 
-from scaling.orchestrator.queue import Queue, longest_paths
+from scaling.orchestrator.order import longest_paths
+from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining
 from scaling.orchestrator.survey import Survey
 from scaling.plan import Plan

@@ -1,0 +1,124 @@
+"""The order in which trials start.
+
+`critical-path`, the default, starts what takes longest from here to its end first; a trunk counts
+with the longest cooldown that branches off it. So nothing long is left over for the end, when the
+other slots are idle. But before that comes **early coverage**: of each row (a family and a model
+on a training set) the trial that gives a number soonest, the cheapest rows first, as long as these
+are at most 2 % of the compute that is left. They cost the end of the run that much at most, and a
+first law can be fitted minutes after the start instead of near the end.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from scaling.orchestrator.survey import Survey
+from scaling.plan import Plan, PlannedTrial
+
+Order = Literal["critical-path", "cheapest", "longest", "as-written"]
+
+COVERAGE = 0.02
+"""Most of the compute left that early coverage may put before the critical path."""
+
+Rank = tuple[int, float, int]
+"""Early coverage or not; urgency, ascending; the place of its first cell in the grid."""
+
+
+def ranks(plan: Plan, survey: Survey, order: Order = "critical-path") -> dict[str, Rank]:
+    """The rank of each trial that `survey` found left of `plan`; the lowest starts first."""
+    trials = {planned.trial.id: planned for planned in plan.trials}
+    positions = _positions(plan)
+    left = {trial_id: compute_left(trials[trial_id], survey) for trial_id in survey.left}
+    first: set[str] = set()
+    match order:
+        case "critical-path":
+            paths = longest_paths(trials, survey)
+            urgency = {trial_id: -path for trial_id, path in paths.items()}
+            first = early_coverage(trials, survey)
+        case "cheapest":
+            urgency = left
+        case "longest":
+            urgency = {trial_id: -gflops for trial_id, gflops in left.items()}
+        case "as-written":
+            urgency = dict.fromkeys(left, 0.0)
+    return {
+        trial_id: (0, left[trial_id], positions[trial_id])
+        if trial_id in first
+        else (1, urgency[trial_id], positions[trial_id])
+        for trial_id in survey.left
+    }
+
+
+def compute_left(planned: PlannedTrial, survey: Survey) -> float:
+    """Forward GFLOPs of what is left of a trial."""
+    return survey.left[planned.trial.id].samples * planned.profile.lean_gflops
+
+
+def longest_paths(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, float]:
+    """Forward GFLOPs from the start of each trial to the last end of anything that needs it."""
+    left = survey.left
+    paths = {trial_id: compute_left(trials[trial_id], survey) for trial_id in left}
+    for cooldown_id, (trunk_id, branch_point) in survey.waiting.items():
+        # Nothing branches off a cooldown, so its own path is known.
+        gflops_per_sample = trials[trunk_id].profile.lean_gflops
+        before = max(0, branch_point - left[trunk_id].start) * gflops_per_sample
+        paths[trunk_id] = max(paths[trunk_id], before + paths[cooldown_id])
+    return paths
+
+
+def early_coverage(trials: Mapping[str, PlannedTrial], survey: Survey) -> set[str]:
+    """The cheapest trial of each row that has no number yet, with its trunk, within `COVERAGE`.
+
+    Nothing is taken off a slot once it runs, so a trunk counts as a whole.
+    """
+    done = {_row(trials[trial_id]) for trial_id in survey.done if _gives_numbers(trials[trial_id])}
+    cheapest: dict[tuple[str, str, str], tuple[float, tuple[str, ...]]] = {}
+    for trial_id in survey.left:
+        planned = trials[trial_id]
+        row = _row(planned)
+        if row in done or not _gives_numbers(planned):
+            continue
+        chain = _chain(trial_id, survey)
+        gflops = sum(compute_left(trials[member], survey) for member in chain)
+        if row not in cheapest or gflops < cheapest[row][0]:
+            cheapest[row] = gflops, chain
+    allowed = COVERAGE * sum(compute_left(trials[trial_id], survey) for trial_id in survey.left)
+    first: set[str] = set()
+    for gflops, chain in sorted(cheapest.values()):
+        allowed -= gflops
+        if allowed < 0:
+            break
+        first.update(chain)
+    return first
+
+
+def _positions(plan: Plan) -> dict[str, int]:
+    """The place of the first cell that each trial serves; a trunk serves its cooldowns' cells."""
+    # Cells share their trials' objects, whose ids are digests that take a while.
+    cells: dict[int, int] = {}
+    for position, cell in enumerate(plan.cells):
+        cells.setdefault(id(cell.trial), position)
+    positions: dict[str, int] = {}
+    for planned in reversed(plan.trials):  # Cooldowns come after their trunks.
+        trial_id = planned.trial.id
+        position = cells.get(id(planned.trial), len(cells))
+        positions[trial_id] = min(position, positions.get(trial_id, position))
+        if planned.branch:
+            trunk_id = planned.branch[0]
+            positions[trunk_id] = min(positions[trial_id], positions.get(trunk_id, position))
+    return positions
+
+
+def _chain(trial_id: str, survey: Survey) -> tuple[str, ...]:
+    """A trial and the trunk that it waits for."""
+    branch = survey.waiting.get(trial_id)
+    return (trial_id, branch[0]) if branch else (trial_id,)
+
+
+def _row(planned: PlannedTrial) -> tuple[str, str, str]:
+    trial = planned.trial
+    return trial.family, trial.model, repr(trial.data)
+
+
+def _gives_numbers(planned: PlannedTrial) -> bool:
+    """Whether anything is measured on it, as on a trunk that only branches nothing is."""
+    return any(stop.tasks for stop in planned.stops)
