@@ -32,13 +32,34 @@ def run(
     retry: Annotated[
         bool, typer.Option("--retry", help="Give trials that failed another chance.")
     ] = False,
+    order: Annotated[
+        Literal["critical-path", "cheapest", "longest", "as-written"],
+        typer.Option(
+            help="Which trials start first; critical-path ends soonest, and begins with one cheap "
+            "trial of each model."
+        ),
+    ] = "critical-path",
+    budget_gflops: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Train at most so many forward GFLOPs, as `plan` counts."),
+    ] = None,
+    budget_gpu_hours: Annotated[
+        float | None, typer.Option(min=0.0, help="Occupy GPUs for at most so many hours.")
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME|DURATION", help="End by then: 2026-05-01T06:00, or 6h from now."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Train and measure every cell of GRID that the store does not have.
 
-    Stop it with Ctrl-C, or lose the machine: the next run goes on where this one was. Exit code 1
-    says that some trial failed.
+    Stop it with Ctrl-C, or lose the machine: the next run goes on where this one was. No trial
+    starts that cannot reach its next checkpoint within the budgets. Exit code 1 says that some
+    trial failed, 3 that a budget ended first.
     """
     from scaling.grid import load_plan
 
@@ -48,9 +69,24 @@ def run(
 
         show(plan, trials=True)
         return
-    from scaling.orchestrator import LocalExecutor, RayExecutor, display, run_plan
+    from datetime import datetime
+
+    from scaling.orchestrator import (
+        Budget,
+        LocalExecutor,
+        Policy,
+        RayExecutor,
+        display,
+        parse_deadline,
+        run_plan,
+    )
     from scaling.store import Store
 
+    budget = Budget(
+        gflops=budget_gflops,
+        gpu_hours=budget_gpu_hours,
+        deadline=parse_deadline(deadline, datetime.now().astimezone()) if deadline else None,
+    )
     with Store(db) as store:
         outcome = run_plan(
             plan,
@@ -60,7 +96,7 @@ def run(
             if executor == "local"
             else RayExecutor(slots=slots, address=address),
             show=display(),
-            retry=retry,
+            policy=Policy(retry=retry, order=order, budget=budget),
         )
     if as_json:
         import dataclasses

@@ -13,7 +13,7 @@ from scaling.orchestrator.settling import left_behind, settle
 from scaling.orchestrator.stopping import StopRequest
 from scaling.orchestrator.survey import Survey, blocked_by
 from scaling.orchestrator.worker import Batch, Crash, Hello, Message
-from scaling.plan import Plan, PlannedTrial, Resources
+from scaling.plan import PlannedTrial, Resources
 from scaling.store import (
     Ending,
     Failure,
@@ -52,17 +52,17 @@ class Loop:
 
     def __init__(
         self,
-        plan: Plan,
         found: Survey,
+        queue: Queue,
         *,
         store: Store,
         files: Files,
         executor: Executor,
         show: Display,
     ) -> None:
-        """Nothing starts yet; `executor` is prepared."""
-        self._queue = Queue(plan, found)
-        self._shapes = {planned.resources for planned in plan.trials}
+        """Nothing starts yet; `executor` is prepared, `queue` holds what `found` has left."""
+        self._queue = queue
+        self._allowance = queue.allowance
         self._branch_points = found.branch_points
         self._store = store
         self._files = files
@@ -77,10 +77,12 @@ class Loop:
         self.measurements = 0
 
     def run(self, stop: StopRequest) -> None:
-        """Go on until all that can be done is done, or `stop` is made."""
-        while not stop.is_made and (self._running or self._queue):
+        """Go on until all that can be done is done, `stop` is made, or the allowance ends."""
+        while not (stop.is_made or self._allowance.is_over) and (self._running or self._queue):
             self._start_what_fits()
             assert self._running or self._queue.may_go_on, "trials wait for a trunk that is gone"
+            if not self._running and self._queue.is_over_budget:
+                return
             for slot, message in self._executor.wait(_SECONDS_PER_ROUND):
                 self._handle(slot, message)
             self._show.tick()
@@ -102,7 +104,7 @@ class Loop:
             slot = self._executor.free(planned.resources)
             if slot is None:
                 full.add(planned.resources)
-                if full == self._shapes:
+                if full == self._queue.shapes:
                     return
             else:
                 self._start(planned, slot)
@@ -127,7 +129,7 @@ class Loop:
             inherited = tuple(c for c in of_trunk if c.samples_seen == branch_point)
         return Work(
             trial=planned.trial,
-            stops=left.stops,
+            stops=self._allowance.begin(planned, left),
             checkpoints=(*inherited, *own),
             directory=self._files.directory(trial_id),
             attempt=attempt.number,
@@ -183,7 +185,11 @@ class Loop:
 
     def _complete(self, attempt: _Attempt) -> None:
         _, left = self._left(attempt.planned)
-        if left.stops:
+        if left.stops and self._allowance.reached(attempt.trial_id, left):
+            ending = Ending("paused", TrialState.PENDING)
+            self._close(attempt, ending, note="its next checkpoint is beyond the budget")
+            self._queue.add(attempt.trial_id)
+        elif left.stops:
             missing = ", ".join(f"{stop.samples_seen:,}" for stop in left.stops)
             text = f"the trainer ended without error, but not everything is there at {missing}"
             self._close(attempt, _failed(FailureKind.BUG, text))
@@ -218,6 +224,8 @@ class Loop:
         ending, new = settle(self._store, trial_id, attempt.number, ending, events)
         self.measurements += new
         self._tell(events)
+        is_left = ending.state is TrialState.PENDING
+        self._allowance.end(trial_id, self._left(attempt.planned)[1] if is_left else None)
         failure = ending.failure
         self._show.state(trial_id, ending.state, failure.text if failure else note)
         if failure:
@@ -227,6 +235,7 @@ class Loop:
     def _tell(self, events: Sequence[Event]) -> None:
         """Show what is recorded, and let start what waited for it."""
         self._show.events(events)
+        self._allowance.saw(events)
         for event in events:
             if isinstance(event, Checkpoint):
                 self._queue.release(event.trial_id, event.samples_seen)

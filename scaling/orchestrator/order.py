@@ -116,7 +116,7 @@ def _chain(trial_id: str, survey: Survey) -> tuple[str, ...]:
 
 def _row(planned: PlannedTrial) -> tuple[str, str, str]:
     trial = planned.trial
-    return trial.family, trial.model, repr(trial.data)
+    return trial.family, trial.model, trial.data.canonical
 
 
 def _gives_numbers(planned: PlannedTrial) -> bool:

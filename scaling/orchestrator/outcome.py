@@ -16,33 +16,45 @@ class Outcome:
     blocked: int
     interrupted: int
     """Not finished because the run was stopped."""
+    beyond_budget: int = 0
+    """Not finished because a budget ended."""
+    budget: str = ""
+    """The limits of the run and what was spent of them, for people."""
     measurements: int
     """Recorded by this run."""
     seconds: float
 
     @property
     def exit_code(self) -> int:
-        """0 if all is done, 1 if trials failed, 130 after Ctrl-C."""
+        """0 if all is done, 1 if trials failed, 3 if a budget ended first, 130 after Ctrl-C."""
         if self.interrupted:
             return 130
-        return 1 if self.failed or self.blocked else 0
+        if self.failed or self.blocked:
+            return 1
+        return 3 if self.beyond_budget else 0
 
     def __str__(self) -> str:
         """For people."""
-        if not (self.done or self.failed or self.blocked or self.interrupted):
+        if not (
+            self.done or self.failed or self.blocked or self.interrupted or self.beyond_budget
+        ):
             return f"nothing to do: all {self.already_done} trials are complete"
         counts = {
             "done": self.done,
             "done before": self.already_done,
             "failed": self.failed,
             "blocked": self.blocked,
-            "not finished": self.interrupted,
+            "not finished": self.interrupted + self.beyond_budget,
         }
         trials = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
         sentence = f"trials: {trials}; {self.measurements} measurements recorded in "
         sentence += format_seconds(self.seconds)
         if self.failed:
             sentence += "; `--retry` tries failed trials again"
+        if self.budget:
+            sentence += f"; {self.budget}"
+        if self.beyond_budget:
+            sentence += "; the budget ended: run the same command again to go on"
         if self.interrupted:
             sentence += "; stopped: run the same command again to go on"
         return sentence

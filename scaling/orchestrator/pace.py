@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from scaling.plan import PlannedTrial
+from scaling.store import Measured
 from scaling.trial import Event, Progress
 
 Model = tuple[str, str]
@@ -12,22 +13,26 @@ Model = tuple[str, str]
 class Pace:
     """Seconds of training by model: its own rate, else that of the others by GFLOPs."""
 
-    def __init__(self) -> None:
-        """Nothing was measured yet."""
+    def __init__(
+        self, trials: Iterable[PlannedTrial] = (), measured: Iterable[Measured] = ()
+    ) -> None:
+        """Begin with what earlier attempts `measured` of the models of `trials`, the latest."""
         self._rates: dict[Model, float] = {}
-        """Samples per second in training, as last seen."""
+        """Samples per second of a whole trial in training, as last seen."""
         self._gflops: dict[Model, float] = {}
         """The same times the model's GFLOPs per sample."""
         self._trained = self._elapsed = 0.0
         """Seconds that attempts which ended trained by those rates, and that they took."""
+        before = {(m.family, m.model): m for m in sorted(measured, key=lambda m: m.latest)}
+        for planned in {_model(planned): planned for planned in trials}.values():
+            if found := before.get(_model(planned)):
+                devices = max(1.0, planned.resources.gpus, planned.resources.processes)
+                self._note(planned, devices * found.samples / found.seconds)
 
-    def saw(self, planned: PlannedTrial, events: Iterable[Event]) -> None:
+    def saw(self, planned: PlannedTrial, event: Event) -> None:
         """Learn from the progress of an attempt."""
-        for event in events:
-            if isinstance(event, Progress) and event.samples_per_second > 0:
-                rate, model = event.samples_per_second, _model(planned)
-                self._rates[model] = rate
-                self._gflops[model] = rate * planned.profile.lean_gflops
+        if isinstance(event, Progress) and event.samples_per_second > 0:
+            self._note(planned, event.samples_per_second)
 
     def ended(self, planned: PlannedTrial, samples: int, seconds: float) -> None:
         """Learn from a whole attempt what evaluating, saving and starting add to training."""
@@ -42,6 +47,10 @@ class Pace:
         if training is None or not self._trained:
             return training
         return training * max(1.0, self._elapsed / self._trained)
+
+    def _note(self, planned: PlannedTrial, samples_per_second: float) -> None:
+        self._rates[_model(planned)] = samples_per_second
+        self._gflops[_model(planned)] = samples_per_second * planned.profile.lean_gflops
 
     def _training_seconds(self, planned: PlannedTrial, samples: int) -> float | None:
         rate = self._rates.get(_model(planned))

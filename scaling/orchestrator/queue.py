@@ -5,6 +5,8 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterator
 
+from scaling.orchestrator.allowance import Allowance
+from scaling.orchestrator.budget import Budget
 from scaling.orchestrator.order import Order, Rank, ranks
 from scaling.orchestrator.survey import Survey
 from scaling.plan import Plan, PlannedTrial
@@ -13,8 +15,17 @@ from scaling.plan import Plan, PlannedTrial
 class Queue:
     """What is ready, what waits for a trunk's checkpoint, and what is tried again later."""
 
-    def __init__(self, plan: Plan, survey: Survey, order: Order = "critical-path") -> None:
-        """Everything that `survey` found left of `plan`."""
+    def __init__(
+        self,
+        plan: Plan,
+        survey: Survey,
+        order: Order = "critical-path",
+        allowance: Allowance | None = None,
+    ) -> None:
+        """Everything that `survey` found left of `plan`; unless given, there is no budget."""
+        self.allowance = allowance or Allowance(Budget(), survey.left)
+        self.shapes = {planned.resources for planned in plan.trials}
+        """What the trials of the plan occupy."""
         self._trials = {planned.trial.id: planned for planned in plan.trials}
         self._rank = ranks(plan, survey, order)
         self._ready: list[tuple[Rank, str]] = []
@@ -27,7 +38,7 @@ class Queue:
                 self.add(trial_id)
 
     def __iter__(self) -> Iterator[PlannedTrial]:
-        """What could start now, the most urgent first; `remove` is allowed meanwhile."""
+        """What may start now, the most urgent first; `remove` is allowed meanwhile."""
         now = time.monotonic()
         for trial_id in [trial_id for trial_id, moment in self._later.items() if moment <= now]:
             del self._later[trial_id]
@@ -35,7 +46,9 @@ class Queue:
         position = 0
         while position < len(self._ready):
             ready = self._ready[position]
-            yield self._trials[ready[1]]
+            planned = self._trials[ready[1]]
+            if self.allowance.allows(planned):
+                yield planned
             if position < len(self._ready) and self._ready[position] == ready:
                 position += 1
 
@@ -47,6 +60,11 @@ class Queue:
     def may_go_on(self) -> bool:
         """Whether anything can start without something else coming first."""
         return bool(self._ready or self._later)
+
+    @property
+    def is_over_budget(self) -> bool:
+        """Whether nothing that is left may start, unless something that runs gives back."""
+        return not self._later and next(iter(self), None) is None
 
     @property
     def trial_ids(self) -> list[str]:

@@ -5,17 +5,23 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from scaling.orchestrator.allowance import Allowance
 from scaling.orchestrator.display import Display, Lines, Several
 from scaling.orchestrator.executor import Executor
 from scaling.orchestrator.files import Files
 from scaling.orchestrator.loop import Loop
 from scaling.orchestrator.outcome import Outcome
+from scaling.orchestrator.pace import Pace
+from scaling.orchestrator.policy import Policy
+from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.settling import settle_lost
 from scaling.orchestrator.stopping import StopRequest
 from scaling.orchestrator.survey import Survey, survey
 from scaling.orchestrator.tally import Task
 from scaling.plan import Plan
 from scaling.store import Failure, Recorded, Store, TrialState
+
+DEFAULT = Policy()
 
 
 def run_plan(
@@ -25,14 +31,12 @@ def run_plan(
     checkpoints: Path,
     executor: Executor,
     show: Display,
-    retry: bool = False,
+    policy: Policy = DEFAULT,
 ) -> Outcome:
     """Train and measure what `plan` asks for and `store` does not have.
 
     Checkpoints, journals and logs go to `checkpoints/TRIAL/`, and one line a trial event to a log
     beside the store (`results.log` for `results.db`). The first Ctrl-C or SIGTERM stops cleanly.
-    With `retry`, trials that failed get another chance.
-
     Raises `ResourceError` before anything starts if a trial could never run. A trial that fails
     takes no other down.
     """
@@ -43,14 +47,18 @@ def run_plan(
     recorded = store.recorded(trial_ids)
     lost, measurements = settle_lost(store, files, recorded)
     recorded |= store.recorded(lost)
-    found = survey(plan, recorded, files, retry=retry)
+    found = survey(plan, recorded, files, retry=policy.retry)
     _write_states(store, recorded, found)
     with store.path.with_suffix(".log").open("a", encoding="utf-8") as log:
         show = Several(show, Lines(log))
         show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
-        loop = Loop(plan, found, store=store, files=files, executor=executor, show=show)
+        allowance = Allowance(policy.budget, found.left, Pace(plan.trials, store.throughputs()))
+        queue = Queue(plan, found, policy.order, allowance)
+        loop = Loop(found, queue, store=store, files=files, executor=executor, show=show)
         try:
-            unfinished = _execute(loop, plan, found, executor, show) if found.left else 0
+            unfinished, stopped = 0, False
+            if found.left:
+                unfinished, stopped = _execute(loop, plan, found, executor, show)
         finally:
             show.close()
     return Outcome(
@@ -58,14 +66,18 @@ def run_plan(
         already_done=len(found.done),
         failed=len(loop.failed),
         blocked=len(loop.blocked),
-        interrupted=unfinished,
+        interrupted=unfinished if stopped else 0,
+        beyond_budget=0 if stopped else unfinished,
+        budget=str(allowance),
         measurements=measurements + loop.measurements,
         seconds=time.monotonic() - began,
     )
 
 
-def _execute(loop: Loop, plan: Plan, found: Survey, executor: Executor, show: Display) -> int:
-    """Run `loop` on `executor`; how many trials a request to stop left unfinished."""
+def _execute(
+    loop: Loop, plan: Plan, found: Survey, executor: Executor, show: Display
+) -> tuple[int, bool]:
+    """Run `loop` on `executor`; how many trials are not finished, and whether on request."""
     trials = [planned for planned in plan.trials if planned.trial.id in found.left]
     with StopRequest() as stop:
         try:
@@ -74,7 +86,7 @@ def _execute(loop: Loop, plan: Plan, found: Survey, executor: Executor, show: Di
             loop.run(stop)
         finally:
             executor.stop()
-        return len(loop.interrupt()) if stop.is_made else 0
+        return len(loop.interrupt()), stop.is_made
 
 
 def _tasks(plan: Plan, found: Survey) -> list[Task]:

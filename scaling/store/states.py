@@ -48,7 +48,8 @@ class Ending:
     """How an attempt ended, and what that makes of its trial."""
 
     outcome: str
-    """done, failed, diverged, died (the worker), interrupted (Ctrl-C) or lost (the driver)."""
+    """done, failed, diverged, died (the worker), interrupted (Ctrl-C, or a budget of time
+    that ended), paused (at a checkpoint, the next being beyond a budget) or lost (the driver)."""
     state: TrialState
     failure: Failure | None = None
 

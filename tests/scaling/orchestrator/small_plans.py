@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from scaling.grid import expand, parse_grid
-from scaling.orchestrator import Executor, Outcome, run_plan
+from scaling.orchestrator import Budget, Executor, Order, Outcome, Policy, run_plan
+from scaling.orchestrator.remaining import Remaining
+from scaling.orchestrator.survey import Survey
 from scaling.plan import Plan
 from scaling.store import Failure, Store, TrialState
 from scaling.trial import Event
@@ -26,6 +28,17 @@ GRID: dict[str, Any] = {
 
 def plan_of(**changes: Any) -> Plan:
     return expand(parse_grid({**GRID, **changes}, "grid.yaml"), text="", source="grid.yaml")
+
+
+def everything(plan: Plan) -> Survey:
+    """A survey that found nothing done."""
+    survey = Survey()
+    for planned in plan.trials:
+        start = planned.branch[1] if planned.branch else 0
+        survey.left[planned.trial.id] = Remaining(planned.stops, start)
+        if planned.branch:
+            survey.waiting[planned.trial.id] = planned.branch
+    return survey
 
 
 def counts(outcome: Outcome) -> tuple[int, int, int, int, int]:
@@ -80,7 +93,14 @@ class Runs:
         self.show = Record()
 
     def run(
-        self, plan: Plan, trainer: str = "fake_trainer:train", retry: bool = False, **executor: Any
+        self,
+        plan: Plan,
+        trainer: str = "fake_trainer:train",
+        *,
+        retry: bool = False,
+        order: Order = "critical-path",
+        budget: Budget = Budget(),  # noqa: B008  # frozen
+        **executor: Any,
     ) -> Outcome:
         self.show = Record()
         with Store(self.db) as store:
@@ -90,7 +110,7 @@ class Runs:
                 checkpoints=self.checkpoints,
                 executor=self.executor(trainer=trainer, **executor),
                 show=self.show,
-                retry=retry,
+                policy=Policy(retry=retry, order=order, budget=budget),
             )
 
     def mischief(self, **orders: dict[str, Any]) -> None:

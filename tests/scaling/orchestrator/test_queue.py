@@ -1,22 +1,9 @@
-from small_plans import plan_of
+from small_plans import everything, plan_of
 
 from scaling.orchestrator.order import longest_paths
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining
-from scaling.orchestrator.survey import Survey
-from scaling.plan import Plan
 from scaling.trial import Stop
-
-
-def everything(plan: Plan) -> Survey:
-    """A survey that found nothing done."""
-    survey = Survey()
-    for planned in plan.trials:
-        start = planned.branch[1] if planned.branch else 0
-        survey.left[planned.trial.id] = Remaining(planned.stops, start)
-        if planned.branch:
-            survey.waiting[planned.trial.id] = planned.branch
-    return survey
 
 
 def test_a_trunk_counts_with_its_longest_cooldown() -> None:
