@@ -18,6 +18,7 @@ class Resources:
     gpus: float = 1.0
     """GPUs, or a fraction of one; on a machine without GPUs trials run on CPUs."""
     cpus: float = 1.0
+    """CPU cores of each process."""
     processes: int = 1
     """Processes that train one trial on CPUs together; on GPUs it is one for each."""
 

@@ -32,6 +32,12 @@ class Cluster:
         if not ray.is_initialized():
             self._is_ours = True
             self._connect()
+        return self.nodes()
+
+    def nodes(self) -> list[Node]:
+        """The nodes that are there now, as if nothing ran on them."""
+        import ray
+
         return [
             Node(
                 id=node["NodeID"],
@@ -62,7 +68,7 @@ class Cluster:
         ray._private.worker._worker_logs_enabled = False
         quiet = {"log_to_driver": False, "logging_level": "error"}
         if self._address is None:
-            self._guard = Guard()
+            self._guard = Guard(of_ray=True)
             ray.init(
                 address="local",
                 include_dashboard=False,

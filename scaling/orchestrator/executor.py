@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from scaling.errors import ResourceError
 from scaling.orchestrator.worker import Message
 from scaling.plan import PlannedTrial, Resources
 from scaling.trial import Work
@@ -59,16 +58,3 @@ class Executor(Protocol):
     def stop(self) -> None:
         """End everything at once; no process of the executor is alive afterwards."""
         ...
-
-
-def check_single_process(trials: Sequence[PlannedTrial]) -> None:
-    """Raise `ResourceError` for trials that several processes are to train."""
-    for planned in trials:
-        wanted = planned.resources
-        if wanted.gpus > 1 or wanted.processes > 1:
-            text = f"{wanted.gpus:g} GPUs" if wanted.gpus > 1 else f"{wanted.processes} processes"
-            raise ResourceError(
-                f"{planned.trial.id} asks for {text}; on Ray a trial trains on one GPU or a "
-                f"fraction of one: write 'resources: {{{planned.trial.model}: {{gpus: 1}}}}', or "
-                "use `--executor local`, which trains one trial at a time on all it asks for"
-            )

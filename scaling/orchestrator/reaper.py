@@ -1,8 +1,8 @@
-"""Ends what a driver has left behind: a program of its own, run as `reaper.py MARK PID`.
+"""Ends what a driver has left behind: a program of its own, run as `reaper.py MARK [PID]`.
 
 It waits until its standard input closes, which the kernel does when the driver ends, however it
-ends; then it kills what the driver (process PID) began. Free of imports that take time, and of
-this package's.
+ends; then it kills what was started with MARK, and what is of the Ray session that process PID
+began. Free of imports that take time, and of this package's.
 
 Ray ends its processes when a driver is killed, but its agents take a minute over it: they first
 try to report to a server that is dead as well (`report_raylet_error_logs` in Ray 2.60).
@@ -58,13 +58,19 @@ def is_of_session(pid: int, driver: int) -> bool:
     return False
 
 
-def main(mark: bytes, driver: int) -> None:
+def main(mark: bytes, session: int | None) -> None:
     """Wait for the driver's end, then end the rest."""
+    driver = os.getppid()
     while sys.stdin.buffer.read(4096):
         pass
     myself = os.getpid(), driver
-    reap(lambda pid: pid not in myself and (is_marked(pid, mark) or is_of_session(pid, driver)))
+    reap(
+        lambda pid: (
+            pid not in myself
+            and (is_marked(pid, mark) or (session is not None and is_of_session(pid, session)))
+        )
+    )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1].encode(), int(sys.argv[2]))
+    main(sys.argv[1].encode(), int(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -1,17 +1,29 @@
-"""Attempts in Ray actors: one long-lived slot per GPU, or per CPU core where there is none."""
+"""Attempts in Ray actors: long-lived slots for one process, and gangs of several.
 
-import os
+There is a slot for each GPU, or part of one, or CPU core, as trials ask for it.
+"""
+
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from scaling.orchestrator.capacity import Capacity, Place
+from scaling.errors import ResourceError
+from scaling.families import World
+from scaling.orchestrator.capacity import Capacity, Place, processes
 from scaling.orchestrator.cluster import Cluster
-from scaling.orchestrator.executor import Died, Done, Slot, check_single_process
-from scaling.orchestrator.worker import TRAINER, Crash, Message, attempt
+from scaling.orchestrator.executor import Died, Done, Slot
+from scaling.orchestrator.ray_gang import RayGang
+from scaling.orchestrator.ray_slot import RaySlot
+from scaling.orchestrator.worker import TRAINER, Crash, Message
 from scaling.plan import PlannedTrial, Resources
-from scaling.trial import Work
+from scaling.train.rows import check_together
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+"""How often nodes are looked for that came or went."""
+
+_SECONDS_WITHOUT_NODES = 600.0
+"""How long to wait, with nothing running, for a node that is large enough."""
+
+_Spoken = list[tuple[Slot, Message | Died | Done]]
 
 
 class RayExecutor:
@@ -29,54 +41,60 @@ class RayExecutor:
         self._cluster = Cluster(address)
         self._trainer = trainer
         self._capacity = Capacity([])
-        self._slots: list[RaySlot] = []
+        self._slots: list[RaySlot | RayGang] = []
+        self._looked = 0.0
+        self._hopeless_since: float | None = None
 
     def prepare(self, trials: Sequence[PlannedTrial]) -> int:
         """See `Executor.prepare`."""
-        check_single_process(trials)
         self._capacity = Capacity(self._cluster.start())
         self._capacity.check(trials)
+        for planned in trials:
+            size = processes(self._capacity.on_this_cluster(planned.resources))
+            check_together(planned.trial, planned.execution, World(size=size))
         return self._at_once(trials)
 
-    def free(self, resources: Resources) -> "RaySlot | None":
-        """See `Executor.free`."""
+    def free(self, resources: Resources) -> RaySlot | RayGang | None:
+        """See `Executor.free`; the first that gets None is kept a place until the next `wait`."""
         resources = self._capacity.on_this_cluster(resources)
         idle = [slot for slot in self._slots if slot.is_idle]
         for slot in idle:
-            if slot.place.resources == resources:
+            if slot.place.resources == resources and self._capacity.may_reuse(slot.place):
                 return slot
-        # Slots of another shape that do nothing make room.
-        while (place := self._room(resources)) is None and idle:
-            self.drop(idle.pop())
+        place = self._room(resources) or self._room_without(idle, resources)
         if place is None:
+            if self._at_most is None or len(self._slots) < self._at_most:
+                self._capacity.hold(resources)
+            self._check_hope(resources)
             return None
-        slot = RaySlot(place, self._trainer)
-        self._slots.append(slot)
-        return slot
+        self._hopeless_since = None
+        several = len(place.shares) > 1
+        made = RayGang(place, self._trainer) if several else RaySlot(place, self._trainer)
+        self._slots.append(made)
+        return made
 
-    def wait(self, seconds: float) -> list[tuple[Slot, Message | Died | Done]]:
+    def wait(self, seconds: float) -> _Spoken:
         """See `Executor.wait`."""
-        import ray
-
-        busy = {slot.stream: slot for slot in self._slots if not slot.is_idle}
-        if not busy:
-            time.sleep(seconds)
-            return []
-        ready, _ = ray.wait(list(busy), timeout=seconds)
-        if ready:
-            ready, _ = ray.wait(list(busy), num_returns=len(busy), timeout=0)
-        found: list[tuple[Slot, Message | Died | Done]] = []
-        for stream in ready:
-            slot = busy[stream]
-            message = slot.next()
-            if isinstance(message, Crash | Died):
+        self._capacity.let_go()
+        found = self._listen(seconds)
+        if time.monotonic() > self._looked + _SECONDS_BETWEEN_LOOKS:
+            self._look_for_nodes()
+        ended = {slot for slot, message in found if isinstance(message, Crash | Died | Done)}
+        for mine in self._slots:
+            verdict = None if mine in ended else mine.verdict()
+            if verdict is not None:
+                found.append((mine, verdict))
+        for slot, message in found:
+            # A gang is made for one attempt.
+            if isinstance(message, Crash | Died) or (
+                isinstance(message, Done) and isinstance(slot, RayGang)
+            ):
                 self.drop(slot)
-            found.append((slot, message))
         return found
 
     def drop(self, slot: Slot) -> None:
         """See `Executor.drop`."""
-        assert isinstance(slot, RaySlot)
+        assert isinstance(slot, RaySlot | RayGang)
         if slot in self._slots:
             self._slots.remove(slot)
             self._capacity.give_back(slot.place)
@@ -88,10 +106,75 @@ class RayExecutor:
             self.drop(slot)
         self._cluster.stop()
 
+    def _listen(self, seconds: float) -> _Spoken:
+        import ray
+
+        streams = {stream: slot for slot in self._slots for stream in slot.streams}
+        if not streams:
+            time.sleep(seconds)
+            return []
+        deadlines = [slot.deadline for slot in self._slots if slot.deadline is not None]
+        until_verdict = min(deadlines, default=float("inf")) - time.monotonic()
+        ready, _ = ray.wait(list(streams), timeout=max(0.0, min(seconds, until_verdict)))
+        if ready:
+            ready, _ = ray.wait(list(streams), num_returns=len(streams), timeout=0)
+        return [
+            (streams[stream], message)
+            for stream in ready
+            for message in streams[stream].next(stream)
+        ]
+
+    def _look_for_nodes(self) -> None:
+        """Use nodes that came; what ran on those that are gone has failed."""
+        self._looked = time.monotonic()
+        gone = self._capacity.update(self._cluster.nodes())
+        for slot in list(self._slots) if gone else ():
+            lost = slot.place.nodes & gone
+            if lost and slot.is_idle:
+                self.drop(slot)
+            elif lost:
+                slot.lose(f"node {min(lost)} of the cluster is gone")
+
     def _room(self, resources: Resources) -> Place | None:
         if self._at_most is not None and len(self._slots) >= self._at_most:
             return None
         return self._capacity.take(resources)
+
+    def _room_without(
+        self, idle: Sequence[RaySlot | RayGang], resources: Resources
+    ) -> Place | None:
+        """Room where slots of other shapes do nothing, which end only if that is enough."""
+        if not idle:
+            return None
+        for slot in idle:
+            self._capacity.give_back(slot.place)
+        place = self._capacity.find(resources)
+        for slot in idle:
+            self._capacity.take_again(slot.place)
+        if place is None:
+            return None
+        in_the_way = [slot for slot in idle if slot.place.nodes & place.nodes]
+        for slot in in_the_way or idle[:1]:
+            self.drop(slot)
+            if found := self._room(resources):
+                return found
+        return None
+
+    def _check_hope(self, resources: Resources) -> None:
+        """Raise `ResourceError` if the nodes that could train this stay away."""
+        now = time.monotonic()
+        if any(not slot.is_idle for slot in self._slots) or self._capacity.could_ever_fit(
+            resources
+        ):
+            self._hopeless_since = None
+        elif self._hopeless_since is None:
+            self._hopeless_since = now
+        elif now > self._hopeless_since + _SECONDS_WITHOUT_NODES:
+            raise ResourceError(
+                f"the nodes that are left have no {resources.gpus:g} GPUs and {resources.cpus:g} "
+                f"CPUs for each process, and none that has came in {_SECONDS_WITHOUT_NODES:g} s; "
+                "run the same command again when the cluster is back"
+            )
 
     def _at_once(self, trials: Sequence[PlannedTrial]) -> int:
         """How many of `trials` fit at once, taken as they come."""
@@ -104,67 +187,3 @@ class RayExecutor:
         for place in places:
             self._capacity.give_back(place)
         return max(1, len(places))
-
-
-class RaySlot:
-    """One actor, and the stream of messages of the attempt that it makes."""
-
-    def __init__(self, place: Place, trainer: str) -> None:
-        """Start a process on the node of `place`."""
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        self.place = place
-        self.stream: Any = None
-        resources = place.resources
-        # An actor that died is not made again by Ray, nor a call repeated: the driver decides.
-        actor = ray.remote(
-            num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0, max_task_retries=0
-        )(_Actor)
-        self._actor = actor.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(place.node.id, soft=False)
-        ).remote(trainer, resources)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no attempt is being made."""
-        return self.stream is None
-
-    def start(self, work: Work, log: Path) -> None:
-        """See `Slot.start`."""
-        self.stream = self._actor.attempt.options(num_returns="streaming").remote(work, log)
-
-    def next(self) -> Message | Died | Done:
-        """The next message of the attempt, which is there."""
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
-        try:
-            message: Message = ray.get(next(self.stream))
-            return message
-        except StopIteration:
-            self.stream = None
-            return Done()
-        except RayTaskError as error:
-            return Crash("bug", " ".join(str(error).split()))
-        except RayError as error:
-            return Died(str(error))
-
-    def kill(self) -> None:
-        """End the process, whatever it does."""
-        import ray
-
-        ray.kill(self._actor)
-
-
-class _Actor:
-    """What runs in a slot's process."""
-
-    def __init__(self, trainer: str, resources: Resources) -> None:
-        self._trainer = trainer
-        if not resources.gpus:
-            # Ray leaves all GPUs visible to actors that asked for none.
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-    def attempt(self, work: Work, log: Path) -> Iterator[Message]:
-        yield from attempt(self._trainer, work, log)

@@ -11,7 +11,7 @@ from scaling.families import World
 from scaling.trial import Event, Work
 
 
-def train(work: Work, *, world: World, init_method: str) -> Iterator[Event]:
+def train(work: Work, *, world: World = World(), init_method: str = "") -> Iterator[Event]:  # noqa: B008
     """Obey `ROOT/ranks.json` beside `mischief.json`: `{"1": ["kill", "times"]}`."""
     directory = work.directory.parent
     directory.mkdir(exist_ok=True)

@@ -116,24 +116,6 @@ def test_what_takes_longest_starts_first(here: Runs) -> None:
     assert paths == sorted(paths, reverse=True)
 
 
-@pytest.mark.parametrize(
-    ("resources", "message"),
-    [
-        ({"gpus": 8}, "asks for 8 GPUs; on Ray a trial trains on one GPU"),
-        ({"gpus": 0, "processes": 2}, "asks for 2 processes; on Ray"),
-    ],
-)
-def test_several_processes_for_one_trial_are_refused_by_ray_before_anything_starts(
-    tmp_path: Path, resources: dict[str, int], message: str
-) -> None:
-    runs = Runs(tmp_path, RayExecutor)
-
-    with pytest.raises(ResourceError, match=message):
-        runs.run(plan_of(resources={"tiny-a": resources}))
-
-    assert runs.show.told == []
-
-
 @pytest.mark.ray
 def test_more_cpus_than_a_node_has_are_refused_before_anything_starts(on_ray: Runs) -> None:
     plan = plan_of(resources={"tiny-a": {"cpus": 64}})
