@@ -7,8 +7,8 @@ a cross-entropy is known as soon as its logits are (softmax minus one-hot), the 
 hidden states and of the head are found chunk by chunk in the forward pass; what is kept for the
 backward pass has their size, and nothing is computed twice.
 
-The idea is that of Wijmans et al. 2024 (arXiv:2411.09009) and of Liger Kernel (arXiv:2410.10989),
-whose kernels are for GPUs; this is plain torch and runs anywhere.
+The idea is that of Wijmans et al. 2024 (arXiv:2411.09009) and of Liger Kernel (Hsu et al. 2024,
+arXiv:2410.10989), whose kernels are for GPUs; this is plain torch and runs anywhere.
 
 Shapes: N rows (tokens), W width of the decoder, V vocabulary.
 """
