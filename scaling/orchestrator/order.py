@@ -4,7 +4,7 @@
 with the longest cooldown that branches off it. So nothing long is left over for the end, when the
 other slots are idle. But before that comes **early coverage**: of each row (a family and a model
 on a training set) the trial that gives a number soonest, the cheapest rows first, as long as these
-are at most 2 % of the compute that is left. They cost the end of the run that much at most, and a
+are at most 5 % of the compute that is left. They cost the end of the run that much at most, and a
 first law can be fitted minutes after the start instead of near the end.
 """
 
@@ -16,7 +16,7 @@ from scaling.plan import Plan, PlannedTrial
 
 Order = Literal["critical-path", "cheapest", "longest", "as-written"]
 
-COVERAGE = 0.02
+COVERAGE = 0.05
 """Most of the compute left that early coverage may put before the critical path."""
 
 Rank = tuple[int, float, int]
