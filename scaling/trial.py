@@ -272,6 +272,8 @@ class Progress:
     loss: float
     samples_per_second: float
     phase: Literal["train", "evaluate", "save"] = "train"
+    gpu_bytes: int = 0
+    """Most memory that the process has held of its GPU so far; 0 without a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,11 +18,13 @@ from scaling.cli import (
     data,
     fit,
     import_,
+    logs,
     models,
     plan,
     plot,
     predict,
     run,
+    status,
     surface,
 )
 from scaling.errors import ScalingError
@@ -42,6 +44,8 @@ app = typer.Typer(
 app.command("plan", short_help="Show what a grid trains and costs.")(plan.plan)
 app.command("models", short_help="List models, their size and cost.")(models.models)
 app.command("run", short_help="Train and measure a grid.")(run.run)
+app.command("status", short_help="Show how far a run is.")(status.status)
+app.command("logs", short_help="Print a trial's log.")(logs.logs)
 app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
 app.command("surface", short_help="Fit laws of size and samples.")(surface.surface)

@@ -7,6 +7,13 @@ import typer
 
 GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
 Database = Annotated[Path, typer.Option("--db", help="The store of results.")]
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints",
+        help="Where checkpoints and logs are (default: where the last run had them).",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")]
 Study = Annotated[str | None, typer.Option(help="Only this study.")]
 DatasetName = Annotated[str | None, typer.Option("--dataset", help="Only this training set.")]

@@ -1,6 +1,7 @@
 """What a run says while it goes on, all of it to stderr: stdout is for results."""
 
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -10,6 +11,12 @@ from scaling.orchestrator.tally import Tally, Task
 from scaling.store import Failure, TrialState
 from scaling.trial import Event, Measurement, Note
 from scaling.units import format_count, format_seconds
+
+_SHOWN_EARLIER = 20
+"""Failures of earlier runs, of which there may be hundreds."""
+
+_SECONDS_BETWEEN_SUMS = 60.0
+"""After the last line, while trials say nothing that deserves one."""
 
 
 class Display(Protocol):
@@ -23,8 +30,13 @@ class Display(Protocol):
         """The executor is up: so many attempts at once."""
         ...
 
-    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
-        """A trial is in another state; `note` is a failure's reason, or says what comes next."""
+    def state(
+        self, trial_id: str, state: TrialState, note: str = "", *, attempt: int | None = None
+    ) -> None:
+        """A trial is in another state; `note` is a failure's reason, or says what comes next.
+
+        With `attempt`, this attempt at it begins.
+        """
         ...
 
     def events(self, events: Sequence[Event]) -> None:
@@ -66,10 +78,12 @@ class Several:
         for display in self._displays:
             display.ready(slots)
 
-    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
+    def state(
+        self, trial_id: str, state: TrialState, note: str = "", *, attempt: int | None = None
+    ) -> None:
         """See `Display.state`."""
         for display in self._displays:
-            display.state(trial_id, state, note)
+            display.state(trial_id, state, note, attempt=attempt)
 
     def events(self, events: Sequence[Event]) -> None:
         """See `Display.events`."""
@@ -94,6 +108,8 @@ class Lines:
         """Write to `stream`."""
         self._stream = stream
         self._tally = Tally([], 0)
+        self._blocked = ("", 0)
+        self._summed_up = time.monotonic()
 
     def begin(self, tasks: Sequence[Task], done: int, failed: Mapping[str, Failure]) -> None:
         """See `Display.begin`."""
@@ -101,21 +117,29 @@ class Lines:
         if tasks:
             before = f", {done} are complete" if done else ""
             self._say(f"{len(tasks)} trials to do{before}; starting")
-        for trial_id, failure in failed.items():
+        for trial_id, failure in list(failed.items())[:_SHOWN_EARLIER]:
             self._say(f"{trial_id} {failure.kind} in an earlier run: {failure.text}")
+        if (hidden := len(failed) - _SHOWN_EARLIER) > 0:
+            self._say(f"and {hidden} more; `scaling status --failed` lists them")
 
     def ready(self, slots: int) -> None:
         """See `Display.ready`."""
         self._tally.slots = slots
         self._say(f"{slots} {'trial' if slots == 1 else 'trials'} at once")
 
-    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
+    def state(
+        self, trial_id: str, state: TrialState, note: str = "", *, attempt: int | None = None
+    ) -> None:
         """See `Display.state`."""
-        self._tally.state(trial_id, state)
+        self._tally.state(trial_id, state, attempt)
+        if state is TrialState.BLOCKED and note == self._blocked[0]:
+            self._blocked = (note, self._blocked[1] + 1)
+            return
         words = [trial_id, str(state)]
         if note:
             words.append(f"({note})" if state is TrialState.RUNNING else f": {note}")
         self._say(" ".join(words).replace(" : ", ": ") + self._how_far(state))
+        self._blocked = (note if state is TrialState.BLOCKED else "", 0)
 
     def events(self, events: Sequence[Event]) -> None:
         """See `Display.events`."""
@@ -124,10 +148,13 @@ class Lines:
             self._say(line)
 
     def tick(self) -> None:
-        """See `Display.tick`."""
+        """See `Display.tick`; now and then a line about everything."""
+        if time.monotonic() - self._summed_up >= _SECONDS_BETWEEN_SUMS:
+            self._say(how_far(self._tally))
 
     def close(self) -> None:
         """See `Display.close`."""
+        self._tell_blocked()
         self._stream.flush()
 
     def _how_far(self, state: TrialState) -> str:
@@ -137,9 +164,37 @@ class Lines:
         words = f", {time_left(left)}" if left else ""
         return f" ({self._tally.finished} of {len(self._tally.tasks)}{words})"
 
+    def _tell_blocked(self) -> None:
+        """A trunk may take hundreds of cooldowns with it, all for the same reason."""
+        more, self._blocked = self._blocked[1], ("", 0)
+        if more:
+            self._say(f"and {more} more blocked for the same reason")
+
     def _say(self, line: str) -> None:
+        self._tell_blocked()
+        self._summed_up = time.monotonic()
         self._stream.write(f"{datetime.now():%H:%M:%S} {line}\n")
         self._stream.flush()
+
+
+def how_far(tally: Tally) -> str:
+    """Trials by state, the share of the compute, the rate of all, and the time left."""
+    counts = {
+        "done": tally.count(TrialState.COMPLETE),
+        "running": tally.count(TrialState.RUNNING),
+        "to do": tally.count(TrialState.PENDING),
+        "failed": tally.count(TrialState.FAILED, TrialState.DIVERGED),
+        "blocked": tally.count(TrialState.BLOCKED),
+        "done before": tally.done_before,
+    }
+    parts = [f"{count:,} {word}" for word, count in counts.items() if count]
+    if tally.finished < len(tally.tasks):
+        parts.append(f"{tally.fraction:.0%} of the compute")
+        if rate := tally.samples_per_second:
+            parts.append(f"{rate:,.0f} samples/s")
+        left = tally.seconds_left()
+        parts.append("time left not known yet" if left is None else time_left(left))
+    return " · ".join(parts)
 
 
 def time_left(seconds: float) -> str:

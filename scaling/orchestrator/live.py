@@ -6,18 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from scaling.orchestrator.display import lines_about, time_left
+from scaling.orchestrator.display import how_far, lines_about
+from scaling.orchestrator.running_table import running_table
+from scaling.orchestrator.status_file import described
 from scaling.orchestrator.tally import Tally, Task
 from scaling.store import Failure, TrialState
 from scaling.trial import Event
-from scaling.units import format_count
 
 _SECONDS_PER_FRAME = 0.25
-_SHOWN_RUNNING, _SHOWN_MEASURED, _SHOWN_FAILED = 12, 5, 5
+_SHOWN_RUNNING, _LEAST_RUNNING, _SHOWN_MEASURED, _SHOWN_FAILED = 32, 3, 5, 3
 
 
 class Live:
@@ -51,9 +50,11 @@ class Live:
         self._is_ready = True
         self._draw(now=True)
 
-    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
+    def state(
+        self, trial_id: str, state: TrialState, note: str = "", *, attempt: int | None = None
+    ) -> None:
         """See `Display.state`."""
-        self._tally.state(trial_id, state)
+        self._tally.state(trial_id, state, attempt)
         if state in (TrialState.FAILED, TrialState.DIVERGED, TrialState.BLOCKED):
             self._failed[trial_id] = f"{state}: {note}"
         self._draw()
@@ -84,60 +85,28 @@ class Live:
             self._live.update(self.frame(), refresh=True)
 
     def frame(self) -> RenderableType:
-        """The picture as it is now."""
-        parts: list[RenderableType] = [self._headline()]
-        running = [task for task in self._tally.tasks.values() if task.state is TrialState.RUNNING]
-        if running:
-            parts.append(_table(running))
-        parts += [
+        """The picture as it is now, which fits on the screen."""
+        running = [described(task) for task in self._tally.running]
+        lines = [
             Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in self._lines
         ]
-        parts += self._failures()
-        return Group(*parts)
+        failures = self._failures()
+        # A failure is two lines or so; one line is left for the cursor, two for headings.
+        rows = self._console.height - len(lines) - 2 * len(failures) - 4
+        parts: list[RenderableType] = [self._headline()]
+        if running:
+            shown = min(_SHOWN_RUNNING, max(_LEAST_RUNNING, rows))
+            parts.append(running_table(running, shown, self._console.width))
+        return Group(*parts, *lines, *failures)
 
     def _headline(self) -> RenderableType:
-        tally = self._tally
-        counts = {
-            "done": tally.count(TrialState.COMPLETE),
-            "running": tally.count(TrialState.RUNNING),
-            "to do": tally.count(TrialState.PENDING),
-            "failed": tally.count(TrialState.FAILED, TrialState.DIVERGED),
-            "blocked": tally.count(TrialState.BLOCKED),
-            "done before": tally.done_before,
-        }
-        parts = [f"{count} {word}" for word, count in counts.items() if count]
-        left = tally.seconds_left()
-        if not self._is_ready:
-            parts.append("starting")
-        elif tally.finished < len(tally.tasks):
-            parts.append(f"{tally.fraction:.0%} of the compute")
-            parts.append("time left not known yet" if left is None else time_left(left))
-        return Text(" · ".join(parts), style="bold")
+        words = how_far(self._tally) if self._is_ready else "starting"
+        return Text(words, style="bold")
 
     def _failures(self) -> list[Text]:
         shown = list(self._failed.items())[-_SHOWN_FAILED:]
         lines = [Text(f"{trial_id} {reason}", style="red") for trial_id, reason in shown]
         if hidden := len(self._failed) - len(shown):
-            lines.insert(0, Text(f"{hidden} more failed or are blocked", style="red"))
+            words = f"{hidden} more failed or are blocked; `scaling status --failed` lists them"
+            lines.insert(0, Text(words, style="red"))
         return lines
-
-
-def _table(running: Sequence[Task]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("trial", no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("progress", width=20)
-    for heading in ("samples", "samples/s", "loss"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("phase", width=8)
-    for task in running[:_SHOWN_RUNNING]:
-        table.add_row(
-            task.trial_id,
-            ProgressBar(total=1.0, completed=task.fraction, width=20),
-            f"{format_count(task.samples_seen)} / {format_count(task.end)}",
-            f"{task.samples_per_second:,.0f}" if task.samples_per_second else "",
-            "" if task.loss is None else f"{task.loss:.3f}",
-            task.phase,
-        )
-    if (hidden := len(running) - _SHOWN_RUNNING) > 0:
-        table.add_row(f"and {hidden} more")
-    return table

@@ -115,7 +115,8 @@ class Loop:
         attempt = _Attempt(planned, self._store.start_attempt(trial_id))
         self._running[slot] = attempt
         self._files.clear(trial_id, attempt.number)
-        self._show.state(trial_id, TrialState.RUNNING, f"attempt {attempt.number}")
+        words = f"attempt {attempt.number}"
+        self._show.state(trial_id, TrialState.RUNNING, words, attempt=attempt.number)
         slot.start(self._work(attempt), self._files.log(trial_id, attempt.number))
 
     def _work(self, attempt: _Attempt) -> Work:

@@ -15,6 +15,7 @@ from scaling.orchestrator.pace import Pace
 from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.settling import settle_lost
+from scaling.orchestrator.status_file import beside
 from scaling.orchestrator.stopping import StopRequest
 from scaling.orchestrator.survey import Survey, survey
 from scaling.orchestrator.tally import Task
@@ -50,7 +51,7 @@ def run_plan(
     found = survey(plan, recorded, files, retry=policy.retry)
     _write_states(store, recorded, found)
     with store.path.with_suffix(".log").open("a", encoding="utf-8") as log:
-        show = Several(show, Lines(log))
+        show = Several(show, Lines(log), *beside(store.path, plan.study, files.root))
         show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
         allowance = Allowance(policy.budget, found.left, Pace(plan.trials, store.throughputs()))
         queue = Queue(plan, found, policy.order, allowance)

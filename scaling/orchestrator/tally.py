@@ -23,6 +23,8 @@ class Task:
     loss: float | None = None
     samples_per_second: float = 0.0
     phase: str = ""
+    gpu_bytes: int = 0
+    attempt: int | None = None
     state: TrialState = TrialState.PENDING
     busy_seconds: float = 0.0
     """In attempts that have ended."""
@@ -61,9 +63,11 @@ class Tally:
         self._gflops: dict[tuple[str, str], float] = {}
         """The same times the model's GFLOPs per sample."""
 
-    def state(self, trial_id: str, state: TrialState) -> None:
-        """Note that a trial is in another state."""
+    def state(self, trial_id: str, state: TrialState, attempt: int | None = None) -> None:
+        """Note that a trial is in another state, with the attempt that begins if one does."""
         task = self.tasks[trial_id]
+        task.attempt = attempt or task.attempt
+        task.samples_per_second, task.gpu_bytes = 0.0, 0
         task.busy_seconds += self._busy_now(task)
         task.began = None
         task.samples_seen = max(task.samples_seen, task.start)
@@ -82,6 +86,7 @@ class Tally:
             task.samples_seen = max(task.start, event.samples_seen)
             if isinstance(event, Progress):
                 task.loss, task.phase = event.loss, event.phase
+                task.gpu_bytes = max(task.gpu_bytes, event.gpu_bytes)
                 if event.samples_per_second > 0:
                     task.samples_per_second = event.samples_per_second
                     gflops = task.planned.profile.lean_gflops
@@ -93,6 +98,16 @@ class Tally:
     def count(self, *states: TrialState) -> int:
         """How many of the tasks are in one of `states`."""
         return sum(task.state in states for task in self.tasks.values())
+
+    @property
+    def running(self) -> list[Task]:
+        """The tasks that an attempt is made at."""
+        return [task for task in self.tasks.values() if task.state is TrialState.RUNNING]
+
+    @property
+    def samples_per_second(self) -> float:
+        """In training, by all that runs, together."""
+        return sum(task.samples_per_second for task in self.running)
 
     @property
     def fraction(self) -> float:

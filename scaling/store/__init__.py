@@ -4,6 +4,8 @@
 measured is in `scaling.store.imports`.
 """
 
+from scaling.store.lock import Holder, last_holder
+from scaling.store.overview import FailedTrial, KnownTrial, Overview
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.recording import RefusedError
 from scaling.store.states import Ending, Failure, FailureKind, OpenAttempt, TrialState, Worker
@@ -13,11 +15,15 @@ from scaling.store.throughput import Measured
 __all__ = [
     "Compute",
     "Ending",
+    "FailedTrial",
     "Failure",
     "FailureKind",
     "Filters",
+    "Holder",
+    "KnownTrial",
     "Measured",
     "OpenAttempt",
+    "Overview",
     "Reader",
     "Recorded",
     "RefusedError",
@@ -25,4 +31,5 @@ __all__ = [
     "Study",
     "TrialState",
     "Worker",
+    "last_holder",
 ]

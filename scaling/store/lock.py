@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import socket
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,8 +43,30 @@ class WriterLock:
     def release(self) -> None:
         """Let others write."""
         if self._file >= 0:
+            os.ftruncate(
+                self._file, 0
+            )  # Nobody holds it; a process that is killed leaves its name.
             os.close(self._file)
             self._file = -1
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that took a store's lock last and did not give it back; it may have died."""
+
+    host: str
+    pid: int
+    started: str
+    """ISO 8601, in UTC: when it took the lock."""
+
+
+def last_holder(store: Path) -> Holder | None:
+    """Who holds the lock of `store`, or died with it; None if the last one gave it back."""
+    try:
+        found = json.loads(store.with_name(store.name + ".lock").read_bytes())
+        return Holder(host=found["host"], pid=int(found["pid"]), started=found["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _holder(file: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Self, Unpack
 from sqlalchemy import Connection, Engine
 
 from scaling.plan import Plan
-from scaling.store import planning, queries, recording, saved, throughput
+from scaling.store import overview, planning, queries, recording, saved, throughput
 from scaling.store.engine import (
     check_place,
     open_for_reading,
@@ -17,6 +17,7 @@ from scaling.store.engine import (
     transaction,
 )
 from scaling.store.lock import WriterLock
+from scaling.store.overview import KnownTrial, Overview
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.saved import SavedTrial
 from scaling.store.states import Ending, Failure, TrialState, Worker
@@ -100,6 +101,16 @@ class Reader:
         """See `scaling.store.throughput.throughputs`."""
         with self._transaction() as connection:
             return throughput.throughputs(connection)
+
+    def overview(self, study: str | None = None, latest: int = 5) -> Overview:
+        """See `scaling.store.overview.overview`."""
+        with self._transaction() as connection:
+            return overview.overview(connection, study, latest)
+
+    def known_trial(self, prefix: str) -> KnownTrial:
+        """See `scaling.store.overview.known_trial`."""
+        with self._transaction() as connection:
+            return overview.known_trial(connection, prefix)
 
     def saved_trials(self, prefix: str = "") -> list[SavedTrial]:
         """See `scaling.store.saved.saved_trials`."""

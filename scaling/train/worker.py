@@ -231,6 +231,7 @@ def _progress(session: Session, phase: Phase, samples_per_second: float = 0.0) -
         loss=session.loss.item(),
         samples_per_second=samples_per_second,
         phase=phase,
+        gpu_bytes=torch.cuda.max_memory_reserved() if session.device.type == "cuda" else 0,
     )
 
 

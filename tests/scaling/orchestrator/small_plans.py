@@ -66,7 +66,9 @@ class Record:
     def ready(self, slots: int) -> None:
         self.slots = slots
 
-    def state(self, trial_id: str, state: TrialState, note: str = "") -> None:
+    def state(
+        self, trial_id: str, state: TrialState, note: str = "", *, attempt: int | None = None
+    ) -> None:
         self.told.append((trial_id, str(state), note))
 
     def events(self, events: Sequence[Event]) -> None:

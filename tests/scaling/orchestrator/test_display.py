@@ -110,7 +110,7 @@ def test_the_live_view_shows_what_runs_what_was_measured_and_what_failed() -> No
     screen = captured.get()
     assert "1 running · 1 failed · 3 done before" in screen
     assert f"{TRIAL}" in screen
-    assert "250 / 1K" in screen
+    assert "250/1K" in screen
     assert "2.500" in screen
     assert f"{TRIAL} at 250: t acc1 0.25" in screen
     assert f"{OTHER.trial.id} failed: ValueError: no (traceback: a.log)" in screen
