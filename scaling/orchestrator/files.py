@@ -3,10 +3,12 @@
 The store keeps paths relative to the root, which may move; workers get absolute ones.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from scaling.errors import ResourceError
 from scaling.orchestrator.worker import without_torn_task
 from scaling.train import read_journal
 from scaling.train.journal import Result
@@ -17,7 +19,15 @@ class Files:
     """The files of trials below one root."""
 
     def __init__(self, root: Path) -> None:
-        """`root` is made by the first trial that needs it."""
+        """`root` is made by the first trial that needs it.
+
+        Raises `ResourceError` if it is the address of a store that is no file system.
+        """
+        if re.match(r"[a-z][a-z0-9+.-]+:/", str(root)):
+            raise ResourceError(
+                f"checkpoints cannot go to {str(root)!r}: they are written, synced, renamed and "
+                "linked as files; give a folder, for one, where that store is mounted"
+            )
         self.root = root.absolute()
 
     def directory(self, trial_id: str) -> Path:

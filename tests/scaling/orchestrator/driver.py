@@ -1,4 +1,7 @@
-"""A run in a process of its own, for tests that stop or kill it: DB EXECUTOR TRAINER [GRID]."""
+"""A run in a process of its own, for tests that stop or kill it: DB EXECUTOR TRAINER [GRID].
+
+EXECUTOR is 'local', 'ray' or the address of a Ray cluster.
+"""
 
 import json
 import sys
@@ -15,7 +18,9 @@ with Store(db) as store:
         plan_of(**json.loads(sys.argv[4]) if sys.argv[4:] else {}),
         store,
         checkpoints=db.parent / "checkpoints",
-        executor=RayExecutor(trainer=trainer) if executor == "ray" else LocalExecutor(trainer),
+        executor=LocalExecutor(trainer)
+        if executor == "local"
+        else RayExecutor(address=None if executor == "ray" else executor, trainer=trainer),
         show=Lines(sys.stderr),
     )
 sys.stdout.write(f"{outcome}\n{'ray' in sys.modules}\n")

@@ -2,11 +2,14 @@
 
 import json
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 
 import fake_trainer
 
+from scaling import train as real
 from scaling.families import World
 from scaling.trial import Event, Work
 
@@ -16,6 +19,7 @@ def train(work: Work, *, world: World = World(), init_method: str = "") -> Itera
     directory = work.directory.parent
     directory.mkdir(exist_ok=True)
     gpus = os.environ["CUDA_VISIBLE_DEVICES"]
+    (directory / f"threads-{os.environ['OMP_NUM_THREADS']}").touch()
     (directory / f"saw-{world.rank}-of-{world.size}-{gpus}").touch()
     orders = directory / "ranks.json"
     order = json.loads(orders.read_text()).get(str(world.rank)) if orders.exists() else None
@@ -31,3 +35,23 @@ def train(work: Work, *, world: World = World(), init_method: str = "") -> Itera
     done = directory / f"ended-{work.attempt}"
     while not done.exists():
         time.sleep(0.02)
+
+
+def learn(work: Work, *, world: World, init_method: str) -> Iterator[Event]:
+    """Train a network; the last process is killed once, when a checkpoint is there."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    (work.directory.parent / f"node-{world.rank}-{node}").touch()
+    if world.rank == world.size - 1:
+        threading.Thread(target=_die_once, args=[work], daemon=True).start()
+    return real.train(work, world=world, init_method=init_method)
+
+
+def _die_once(work: Work) -> None:
+    done = work.directory.parent / "killed"
+    while not done.exists():
+        if list(work.directory.glob("*.pt")):
+            done.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.005)

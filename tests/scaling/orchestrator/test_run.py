@@ -152,3 +152,10 @@ def test_an_address_where_nobody_answers_is_refused_at_once(
 ) -> None:
     with pytest.raises(ResourceError, match=message):
         Runs(tmp_path, RayExecutor).run(plan_of(), address=address)
+
+
+def test_checkpoints_at_the_address_of_an_object_store_are_refused(here: Runs) -> None:
+    here.checkpoints = Path("s3://bucket/checkpoints")
+
+    with pytest.raises(ResourceError, match="cannot go to 's3:/bucket/checkpoints'.*mounted"):
+        here.run(plan_of())
