@@ -25,8 +25,8 @@ class Files:
         """
         if re.match(r"[a-z][a-z0-9+.-]+:/", str(root)):
             raise ResourceError(
-                f"checkpoints cannot go to {str(root)!r}: they are written, synced, renamed and "
-                "linked as files; give a folder, for one, where that store is mounted"
+                f"checkpoints cannot go to {str(root)!r}: they are written, synced and renamed "
+                "as files; give a folder, such as one where that store is mounted"
             )
         self.root = root.absolute()
 
