@@ -340,6 +340,17 @@ class Work:
     """Where new checkpoints and the journal of this attempt go."""
     attempt: int = 1
     execution: Execution = Execution()
+    fits: Mapping[str, int] = field(default_factory=dict)
+    """Rows that fit into the memory of devices, by their names, where more did not."""
+    stall_seconds: float | None = None
+    """How long training may stand still; None if nobody watches."""
+    deadline: float | None = None
+    """When to save and stop, in seconds since the epoch."""
+
+    @property
+    def stop_file(self) -> Path:
+        """Once this file is there, somebody wants the attempt to save and stop."""
+        return self.directory / f"stop-{self.attempt}"
 
 
 def digest(identity: Mapping[str, Any]) -> str:

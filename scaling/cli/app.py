@@ -23,6 +23,7 @@ from scaling.cli import (
     plan,
     plot,
     predict,
+    retry,
     run,
     status,
     surface,
@@ -46,6 +47,7 @@ app.command("models", short_help="List models, their size and cost.")(models.mod
 app.command("run", short_help="Train and measure a grid.")(run.run)
 app.command("status", short_help="Show how far a run is.")(status.status)
 app.command("logs", short_help="Print a trial's log.")(logs.logs)
+app.command("retry", short_help="Try again what failed.")(retry.retry)
 app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
 app.command("surface", short_help="Fit laws of size and samples.")(surface.surface)

@@ -52,6 +52,17 @@ def run(
             metavar="TIME|DURATION", help="End by then: 2026-05-01T06:00, or 6h from now."
         ),
     ] = None,
+    stall_seconds: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="How long training may stand still before it is ended and tried again; starting "
+            "and saving may take 3 times as long, an evaluation task 12 times.",
+        ),
+    ] = 600.0,
+    grace_seconds: Annotated[
+        float, typer.Option(min=0, help="After Ctrl-C: time to save where trials are.")
+    ] = 60.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     as_json: options.Json = False,
 ) -> None:
@@ -96,7 +107,13 @@ def run(
             if executor == "local"
             else RayExecutor(slots=slots, address=address),
             show=display(),
-            policy=Policy(retry=retry, order=order, budget=budget),
+            policy=Policy(
+                retry=retry,
+                order=order,
+                budget=budget,
+                stall_seconds=stall_seconds,
+                grace_seconds=grace_seconds,
+            ),
         )
     if as_json:
         import dataclasses

@@ -55,6 +55,13 @@ class Files:
     def clear(self, trial_id: str, attempt: int) -> None:
         """Make room for an attempt that begins: the journal of another store's is not its own."""
         self._journal(trial_id, attempt).unlink(missing_ok=True)
+        self._stop_file(trial_id, attempt).unlink(missing_ok=True)
+
+    def ask_to_stop(self, trial_id: str, attempt: int) -> None:
+        """Ask an attempt to save where it is and stop."""
+        path = self._stop_file(trial_id, attempt)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
     def journal(self, trial_id: str, attempt: int) -> tuple[Event, ...]:
         """What an attempt that ended early had found, as the store records it.
@@ -74,6 +81,10 @@ class Files:
             for result in without_torn_task(results)
             if not isinstance(result, Checkpoint) or _is_there(result)
         )
+
+    def _stop_file(self, trial_id: str, attempt: int) -> Path:
+        """See `Work.stop_file`."""
+        return self.directory(trial_id) / f"stop-{attempt}"
 
     def _journal(self, trial_id: str, attempt: int) -> Path:
         return self.directory(trial_id) / f"journal-{attempt}.jsonl"

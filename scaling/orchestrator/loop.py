@@ -1,17 +1,20 @@
 """The run loop: one process decides, records and shows; slots only make attempts."""
 
-from collections import defaultdict
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scaling.orchestrator.display import Display
 from scaling.orchestrator.executor import Died, Done, Executor, Slot
 from scaling.orchestrator.files import Files
+from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining, remaining
 from scaling.orchestrator.settling import left_behind, settle
+from scaling.orchestrator.stalls import Watch
 from scaling.orchestrator.stopping import StopRequest
 from scaling.orchestrator.survey import Survey, blocked_by
+from scaling.orchestrator.verdicts import Judge, Verdict, failed
 from scaling.orchestrator.worker import Batch, Crash, Hello, Message
 from scaling.plan import PlannedTrial, Resources
 from scaling.store import (
@@ -24,12 +27,6 @@ from scaling.store import (
     Worker,
 )
 from scaling.trial import Checkpoint, Event, Measurement, Progress, Work
-
-DEATHS_IN_A_ROW = 3
-"""How often a trial is tried again after its worker died without any progress."""
-
-_BACKOFF_SECONDS = 1.0
-"""Before the first such try; doubled with each."""
 
 _SECONDS_PER_ROUND = 0.5
 """How long a request to stop may go unnoticed."""
@@ -61,6 +58,7 @@ class Loop:
         show: Display,
     ) -> None:
         """Nothing starts yet; `executor` is prepared, `queue` holds what `found` has left."""
+        self._policy = Policy()
         self._queue = queue
         self._allowance = queue.allowance
         self._branch_points = found.branch_points
@@ -69,32 +67,63 @@ class Loop:
         self._executor = executor
         self._show = show
         self._running: dict[Slot, _Attempt] = {}
-        self._deaths: defaultdict[str, int] = defaultdict(int)
+        self._watches: dict[Slot, Watch] = {}
+        self._judge = Judge()
         self.done = 0
         self.failed = dict(found.failed)
         """In this run or in an earlier one."""
         self.blocked = dict(found.blocked)
         self.measurements = 0
 
-    def run(self, stop: StopRequest) -> None:
+    def run(self, stop: StopRequest, policy: Policy) -> None:
         """Go on until all that can be done is done, `stop` is made, or the allowance ends."""
+        self._policy = policy
         while not (stop.is_made or self._allowance.is_over) and (self._running or self._queue):
             self._start_what_fits()
             assert self._running or self._queue.may_go_on, "trials wait for a trunk that is gone"
             if not self._running and self._queue.is_over_budget:
                 return
-            for slot, message in self._executor.wait(_SECONDS_PER_ROUND):
-                self._handle(slot, message)
-            self._show.tick()
+            self._listen()
+        if stop.is_made:
+            self._let_save()
 
-    def interrupt(self) -> list[str]:
-        """After the executor stopped: close what went on; the trials that are not finished."""
+    def _listen(self) -> None:
+        for slot, message in self._executor.wait(_SECONDS_PER_ROUND):
+            self._watches[slot].heard(message.events if isinstance(message, Batch) else ())
+            self._handle(slot, message)
+        for slot in [slot for slot in self._running if self._watches[slot].is_over]:
+            self._end_hung(slot)
+        self._show.tick()
+
+    def _let_save(self) -> None:
+        """Ask attempts to save where they are and stop, and give them time for it."""
+        for attempt in self._running.values():
+            self._files.ask_to_stop(attempt.trial_id, attempt.number)
+        deadline = time.monotonic() + self._policy.grace_seconds
+        while self._running and time.monotonic() < deadline:
+            self._listen()
+
+    @property
+    def _deadline(self) -> float | None:
+        """In seconds since the epoch."""
+        deadline = self._policy.budget.deadline
+        return None if deadline is None else deadline.timestamp()
+
+    def interrupt(self, *, preempted: bool) -> list[str]:
+        """After the executor stopped: close what went on; the trials that are not finished.
+
+        Whoever was `preempted` has to show progress some time, which nobody asks of people.
+        """
         attempts = list(self._running.values())
         self._running.clear()
         for attempt in attempts:
             events = left_behind(self._files, attempt.trial_id, attempt.number)
-            self._close(attempt, Ending("interrupted", TrialState.PENDING), events, "stopped")
-        return [*(attempt.trial_id for attempt in attempts), *self._queue.trial_ids]
+            verdict = Verdict(Ending("interrupted", TrialState.PENDING), 0.0, "stopped")
+            if preempted:
+                slices = self._store.slices_without_progress(attempt.trial_id)
+                verdict = self._judge.preempted("stopped", 0 if events else slices)
+            self._conclude(attempt, verdict, events)
+        return self._queue.trial_ids
 
     def _start_what_fits(self) -> None:
         full: set[Resources] = set()
@@ -114,6 +143,7 @@ class Loop:
         self._queue.remove(trial_id)
         attempt = _Attempt(planned, self._store.start_attempt(trial_id))
         self._running[slot] = attempt
+        self._watches[slot] = Watch(self._policy.stall_seconds)
         self._files.clear(trial_id, attempt.number)
         words = f"attempt {attempt.number}"
         self._show.state(trial_id, TrialState.RUNNING, words, attempt=attempt.number)
@@ -135,6 +165,9 @@ class Loop:
             directory=self._files.directory(trial_id),
             attempt=attempt.number,
             execution=planned.execution,
+            fits=self._store.rows_that_fit(planned.trial, planned.execution),
+            stall_seconds=self._policy.stall_seconds,
+            deadline=self._deadline,
         )
 
     def _left(self, planned: PlannedTrial) -> tuple[tuple[Checkpoint, ...], Remaining]:
@@ -158,15 +191,8 @@ class Loop:
                 self._complete(attempt)
             case Crash():
                 del self._running[slot]
-                diverged = message.kind == "diverged"
-                self._close(
-                    attempt,
-                    Ending(
-                        "diverged" if diverged else "failed",
-                        TrialState.DIVERGED if diverged else TrialState.FAILED,
-                        Failure(FailureKind(message.kind), message.text),
-                    ),
-                )
+                slices = self._store.slices_without_progress(attempt.trial_id)
+                self._conclude(attempt, self._judge.crash(message, slices))
             case Died():
                 del self._running[slot]
                 self._try_again(attempt, message)
@@ -180,7 +206,7 @@ class Loop:
         except RefusedError as error:
             del self._running[slot]
             self._executor.drop(slot)
-            self._close(attempt, _failed(FailureKind.REFUSED, str(error)))
+            self._conclude(attempt, failed(FailureKind.REFUSED, str(error)))
         else:
             self._tell(events)
 
@@ -193,10 +219,18 @@ class Loop:
         elif left.stops:
             missing = ", ".join(f"{stop.samples_seen:,}" for stop in left.stops)
             text = f"the trainer ended without error, but not everything is there at {missing}"
-            self._close(attempt, _failed(FailureKind.BUG, text))
+            self._conclude(attempt, failed(FailureKind.BUG, text))
         else:
             self.done += 1
             self._close(attempt, Ending("done", TrialState.COMPLETE))
+
+    def _end_hung(self, slot: Slot) -> None:
+        attempt = self._running.pop(slot)
+        self._executor.drop(slot)
+        log = self._files.log(attempt.trial_id, attempt.number)
+        verdict = self._judge.hang(attempt.trial_id, log, str(self._watches[slot]))
+        events = left_behind(self._files, attempt.trial_id, attempt.number)
+        self._conclude(attempt, verdict, events)
 
     def _try_again(self, attempt: _Attempt, death: Died) -> None:
         """Go on from the last checkpoint, unless worker after worker dies without progress."""
@@ -207,15 +241,17 @@ class Loop:
             file.write(death.text + "\n")
         events = left_behind(self._files, trial_id, attempt.number)
         progress = any(isinstance(event, Checkpoint | Measurement) for event in events)
-        self._deaths[trial_id] = deaths = 1 if progress else self._deaths[trial_id] + 1
-        if deaths > DEATHS_IN_A_ROW:
-            text = f"{deaths} workers died in a row without any progress (see {log})"
-            self._close(attempt, _failed(FailureKind.INFRA, text, outcome="died"), events)
-            return
-        delay = _BACKOFF_SECONDS * 2 ** (deaths - 1)
-        note = f"its worker died; again in {delay:g} s (see {log})"
-        if self._close(attempt, Ending("died", TrialState.PENDING), events, note):
-            self._queue.add(trial_id, delay=delay)
+        self._conclude(attempt, self._judge.death(trial_id, log, progress=progress), events)
+
+    def _conclude(self, attempt: _Attempt, verdict: Verdict, events: Iterable[Event] = ()) -> None:
+        """Close an attempt as judged; its trial waits for another one, if it may have one."""
+        lives = self._close(attempt, verdict.ending, events, verdict.note)
+        if lives and verdict.delay is not None:
+            delay = verdict.delay
+            if verdict.ending.outcome == "preempted" and self._deadline is not None:
+                # It left because time is nearly up, and would leave again at once.
+                delay = max(delay, self._deadline - time.time())
+            self._queue.add(attempt.trial_id, delay=delay)
 
     def _close(
         self, attempt: _Attempt, ending: Ending, events: Iterable[Event] = (), note: str = ""
@@ -250,7 +286,3 @@ class Loop:
         for cooldown in cooldowns:
             self.blocked[cooldown] = blocked
             self._show.state(cooldown, TrialState.BLOCKED, blocked.text)
-
-
-def _failed(kind: FailureKind, text: str, outcome: str = "failed") -> Ending:
-    return Ending(outcome, TrialState.FAILED, Failure(kind, text))

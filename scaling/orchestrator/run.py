@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scaling.orchestrator.allowance import Allowance
@@ -19,7 +19,7 @@ from scaling.orchestrator.status_file import beside
 from scaling.orchestrator.stopping import StopRequest
 from scaling.orchestrator.survey import Survey, survey
 from scaling.orchestrator.tally import Task
-from scaling.plan import Plan
+from scaling.plan import Plan, PlannedTrial
 from scaling.store import Failure, Recorded, Store, TrialState
 
 DEFAULT = Policy()
@@ -38,6 +38,8 @@ def run_plan(
 
     Checkpoints, journals and logs go to `checkpoints/TRIAL/`, and one line a trial event to a log
     beside the store (`results.log` for `results.db`). The first Ctrl-C or SIGTERM stops cleanly.
+    Trials then save where they are.
+
     Raises `ResourceError` before anything starts if a trial could never run. A trial that fails
     takes no other down.
     """
@@ -57,9 +59,10 @@ def run_plan(
         queue = Queue(plan, found, policy.order, allowance)
         loop = Loop(found, queue, store=store, files=files, executor=executor, show=show)
         try:
+            left = [planned for planned in plan.trials if planned.trial.id in found.left]
             unfinished, stopped = 0, False
-            if found.left:
-                unfinished, stopped = _execute(loop, plan, found, executor, show)
+            if left:
+                unfinished, stopped = _execute(loop, left, executor, show, policy)
         finally:
             show.close()
     return Outcome(
@@ -76,18 +79,21 @@ def run_plan(
 
 
 def _execute(
-    loop: Loop, plan: Plan, found: Survey, executor: Executor, show: Display
+    loop: Loop,
+    left: Sequence[PlannedTrial],
+    executor: Executor,
+    show: Display,
+    policy: Policy,
 ) -> tuple[int, bool]:
     """Run `loop` on `executor`; how many trials are not finished, and whether on request."""
-    trials = [planned for planned in plan.trials if planned.trial.id in found.left]
     with StopRequest() as stop:
         try:
-            show.ready(executor.prepare(trials))
+            show.ready(executor.prepare(left))
             stop.catch()
-            loop.run(stop)
+            loop.run(stop, policy)
         finally:
             executor.stop()
-        return len(loop.interrupt()), stop.is_made
+        return len(loop.interrupt(preempted=stop.is_preemption)), stop.is_made
 
 
 def _tasks(plan: Plan, found: Survey) -> list[Task]:

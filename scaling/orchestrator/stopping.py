@@ -17,6 +17,8 @@ class StopRequest:
     def __init__(self) -> None:
         """Nobody asked yet."""
         self.is_made = False
+        self.is_preemption = False
+        """Whether it came from a machine that wants its resources back, not from a person."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -45,3 +47,4 @@ class StopRequest:
         if self.is_made:
             raise KeyboardInterrupt
         self.is_made = True
+        self.is_preemption = number == signal.SIGTERM

@@ -4,6 +4,7 @@ The same generator runs in a Ray actor and in a plain loop. Free of SQL: workers
 store.
 """
 
+import errno
 import importlib
 import logging
 import os
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scaling.errors import ScalingError
-from scaling.train import Diverged
+from scaling.orchestrator.fitting_rows import fitting
+from scaling.orchestrator.stalls import writing_stacks
+from scaling.train import Diverged, Preempted
 from scaling.trial import CurvePoint, Event, Measurement, Throughput, Work
 
 TRAINER = "scaling.train:train"
@@ -43,12 +46,17 @@ class Batch:
     events: tuple[Event, ...]
 
 
+CrashKind = Literal["bug", "setup", "oom", "diverged", "preempted"]
+
+
 @dataclass(frozen=True)
 class Crash:
     """The last message of an attempt that an exception ended."""
 
-    kind: Literal["bug", "setup", "oom", "diverged"]
+    kind: CrashKind
     text: str
+    rows: int | None = None
+    """How many were computed at once, if that exceeded the memory and fewer may not."""
 
 
 Message = Hello | Batch | Crash
@@ -59,24 +67,32 @@ def attempt(trainer: str, work: Work, log: Path, **rank: Any) -> Iterator[Messag
 
     One of several processes is told which one it is by `rank`, keywords of the trainer.
     """
-    found = {**versions(), "execution": asdict(work.execution)}
+    processes = rank["world"].size if "world" in rank else 1
+    work, rows, notes = fitting(work, versions()["device"], processes)
+    found = {**versions(), "execution": asdict(work.execution), "rows": rows}
     yield Hello(socket.gethostname(), os.getpid(), found)
-    gathered: list[Event] = []
+    gathered: list[Event] = [*notes]
     try:
-        with _logging_to(log):
+        with _logging_to(log), writing_stacks(log, work.stall_seconds) as heard:
             for event in _load(trainer)(work, **rank):
+                heard(event)
                 gathered.append(event)
                 # Metrics wait for what follows them, which shows that their task has ended.
                 if not isinstance(event, Measurement | CurvePoint | Throughput):
                     yield Batch(tuple(gathered))
                     gathered.clear()
         yield Batch(tuple(gathered))
+    except Preempted as request:
+        yield Batch(without_torn_task(gathered))
+        yield Crash("preempted", str(request))
     except Exception as error:  # noqa: BLE001  # whatever it is, it fails this trial and no other
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
             traceback.print_exc(file=file)
         yield Batch(without_torn_task(gathered))
-        yield Crash(_kind(error), f"{_in_words(error)} (traceback: {log})")
+        kind = _kind(error)
+        text = f"{_in_words(error)} (traceback: {log})"
+        yield Crash(kind, text, rows if kind == "oom" else None)
 
 
 def without_torn_task(events: Iterable[Event]) -> tuple[Event, ...]:
@@ -132,15 +148,19 @@ def _device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
-def _kind(error: Exception) -> Literal["bug", "setup", "oom", "diverged"]:
+def _kind(error: Exception) -> CrashKind:
     if isinstance(error, Diverged):
         return "diverged"
-    if isinstance(error, ScalingError):
+    if isinstance(error, ScalingError) or _is_full_disk(error):
         return "setup"
     # torch.OutOfMemoryError, by name because torch may not be imported here.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "oom"
     return "bug"
+
+
+def _is_full_disk(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _in_words(error: Exception) -> str:

@@ -4,6 +4,7 @@
 measured is in `scaling.store.imports`.
 """
 
+from scaling.store.chances import Retry
 from scaling.store.lock import Holder, last_holder
 from scaling.store.overview import FailedTrial, KnownTrial, Overview
 from scaling.store.queries import Compute, Filters, Recorded, Study
@@ -27,6 +28,7 @@ __all__ = [
     "Reader",
     "Recorded",
     "RefusedError",
+    "Retry",
     "Store",
     "Study",
     "TrialState",

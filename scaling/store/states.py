@@ -29,6 +29,10 @@ class FailureKind(StrEnum):
     DIVERGED = "diverged"
     INFRA = "infra"
     """The worker died, again and again without progress."""
+    HANG = "hang"
+    """No step for too long, again and again."""
+    PREEMPTED = "preempted"
+    """Asked to stop again and again before it could do anything."""
     REFUSED = "refused"
     """The store refused what it yielded, e.g. a second value for a measurement."""
     BLOCKED = "blocked"
@@ -48,8 +52,10 @@ class Ending:
     """How an attempt ended, and what that makes of its trial."""
 
     outcome: str
-    """done, failed, diverged, died (the worker), interrupted (Ctrl-C, or a budget of time
-    that ended), paused (at a checkpoint, the next being beyond a budget) or lost (the driver)."""
+    """done, failed, diverged, died (the worker), oom (again with less at once), hung, preempted
+    (stopped where it had saved), interrupted (stopped where it had not: Ctrl-C, or a budget of
+    time that ended), paused (at a checkpoint, the next being beyond a budget) or lost (the
+    driver)."""
     state: TrialState
     failure: Failure | None = None
 

@@ -9,7 +9,17 @@ from typing import Any, Self, Unpack
 from sqlalchemy import Connection, Engine
 
 from scaling.plan import Plan
-from scaling.store import overview, planning, queries, recording, saved, throughput
+from scaling.store import (
+    chances,
+    memory,
+    overview,
+    planning,
+    queries,
+    recording,
+    saved,
+    throughput,
+)
+from scaling.store.chances import Retry
 from scaling.store.engine import (
     check_place,
     open_for_reading,
@@ -22,7 +32,7 @@ from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.saved import SavedTrial
 from scaling.store.states import Ending, Failure, TrialState, Worker
 from scaling.store.throughput import Measured
-from scaling.trial import Checkpoint, Event
+from scaling.trial import Checkpoint, Event, Execution, Trial
 
 
 class Reader:
@@ -69,6 +79,16 @@ class Reader:
         """
         with self._transaction() as connection:
             return queries.points(connection, compute, filters)
+
+    def rows_that_fit(self, trial: Trial, execution: Execution) -> dict[str, int]:
+        """See `scaling.store.memory.rows_that_fit`."""
+        with self._transaction() as connection:
+            return memory.rows_that_fit(connection, trial, execution)
+
+    def slices_without_progress(self, trial_id: str) -> int:
+        """See `scaling.store.chances.slices_without_progress`."""
+        with self._transaction() as connection:
+            return chances.slices_without_progress(connection, trial_id)
 
     def studies(self) -> list[Study]:
         """All studies, in the order in which they were first recorded."""
@@ -185,6 +205,11 @@ class Store(Reader):
             new = recording.record(connection, trial_id, attempt, events)
             recording.finish(connection, trial_id, attempt, ending)
             return new
+
+    def retry(self, which: Retry) -> list[str]:
+        """See `scaling.store.chances.retry`."""
+        with self.writing() as connection:
+            return chances.retry(connection, which)
 
     def set_states(
         self, trial_ids: Sequence[str], state: TrialState, failure: Failure | None = None

@@ -6,11 +6,11 @@ Importing this package does not import torch; calling `train` does.
 from collections.abc import Iterator
 
 from scaling.families import World
-from scaling.train.failures import CheckpointError, Diverged
+from scaling.train.failures import CheckpointError, Diverged, Preempted
 from scaling.train.journal import read_journal
 from scaling.trial import Event, Work
 
-__all__ = ["CheckpointError", "Diverged", "read_journal", "train"]
+__all__ = ["CheckpointError", "Diverged", "Preempted", "read_journal", "train"]
 
 
 def train(

@@ -52,6 +52,19 @@ class Meeting:
             distributed.new_group(backend="gloo", timeout=STOP_TIMEOUT) if world.size > 1 else None
         )
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is one process only."""
+        return self._group is None
+
+    def any(self, flag: bool) -> bool:
+        """Whether `flag` is true in any of the processes, which all call this."""
+        if self._group is None:
+            return flag
+        votes = torch.tensor(int(flag))
+        distributed.all_reduce(votes, distributed.ReduceOp.MAX, group=self._group)
+        return bool(votes.item())
+
     def wait(self) -> None:
         """Return when every process has called this."""
         if self._group is not None:

@@ -7,6 +7,10 @@ class CheckpointError(ScalingError):
     """A checkpoint file that is missing, torn, or not the one that was recorded."""
 
 
+class Preempted(Exception):
+    """Not a failure: the attempt was asked to stop, and everything so far is in a checkpoint."""
+
+
 class Diverged(Exception):
     """The loss or its gradient was not finite for several steps in a row: no number follows."""
 

@@ -18,8 +18,10 @@ from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
 from scaling.train import checkpoints
 from scaling.train.distributed import Meeting
+from scaling.train.failures import Preempted
 from scaling.train.gradients import ALONE
 from scaling.train.journal import Journal
+from scaling.train.leaving import Leaving
 from scaling.train.pace import Pace
 from scaling.train.repetition import epochs_at
 from scaling.train.rows import check_together, local_rows
@@ -57,9 +59,12 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
 
     All processes of `world` call this with the same `work`, in a process group that is theirs (see
     `scaling.train.ranks`). Each computes its rows of every batch; rank 0 alone saves, measures
-    and yields, the others yield nothing.
+    and yields, the others yield `Progress` only.
 
-    Raises `Diverged`, `CheckpointError`, `DataError` or `ResourceError`.
+    When `work.stop_file` is made, or `work.deadline` is near, a checkpoint is saved between two
+    steps and `Preempted` raised; from there the trial goes on as if it had not been stopped.
+
+    Raises `Diverged`, `CheckpointError`, `DataError`, `ResourceError` or `Preempted`.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if where.type == "cpu":
@@ -68,8 +73,7 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
         torch.set_num_threads(1)
     events = _visit_stops(work, where, world)
     if world.rank:
-        for _ in events:
-            pass
+        yield from (event for event in events if isinstance(event, Progress))
         return
     journal = Journal(work.directory, work.attempt)
     try:
@@ -85,15 +89,22 @@ def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Eve
     check_together(work.trial, work.execution, world)
     session, meeting = None, Meeting(world)
     pace = Pace(work.trial.id, world.size)
+    leaving = Leaving(work, meeting)
     for stop in work.stops:
         session = session or Session(work.trial, device, world, work.execution)
         _go_to_latest_checkpoint(session, stop, work)
         if session.samples_seen < stop.samples_seen:
-            yield from _train_to(session, stop.samples_seen, pace)
-        if not _own_checkpoint(work, stop):
+            yield from _train_to(session, stop.samples_seen, pace, leaving)
+        if session.samples_seen < stop.samples_seen:
             yield from _save(session, work, pace)
+            meeting.wait()
+            raise Preempted(f"saved and stopped at {session.samples_seen:,} samples seen")
+        if not _own_checkpoint(work, stop):
+            began = time.monotonic()
+            yield from _save(session, work, pace)
+            leaving.seconds_to_save = time.monotonic() - began
         if stop.tasks:
-            yield from _measure(session, stop)
+            yield from _measure(session, stop, leaving)
         meeting.wait()
 
 
@@ -140,7 +151,10 @@ def _is_start_of(trial: Trial, checkpoint: Checkpoint) -> bool:
     )
 
 
-def _train_to(session: Session, samples_seen: int, pace: Pace) -> Iterator[Event]:
+def _train_to(
+    session: Session, samples_seen: int, pace: Pace, leaving: Leaving
+) -> Iterator[Event]:
+    """Train up to `samples_seen`, or less if it is time to leave."""
     trial = session.trial
     batch_size = trial.recipe.batch_size
     if (samples_seen - session.samples_seen) % batch_size:
@@ -161,10 +175,11 @@ def _train_to(session: Session, samples_seen: int, pace: Pace) -> Iterator[Event
         pace.step(session.samples_seen)
         for text in session.adapting.notes():
             yield Note(trial_id=trial.id, text=text)
+        leaves = leaving.is_due_after_step()
         now = time.monotonic()
         is_report = now - reported_at >= _SECONDS_BETWEEN_REPORTS
         is_curve_point = _crosses_curve_point(before, session.samples_seen)
-        is_last = session.samples_seen >= samples_seen
+        is_last = leaves or session.samples_seen >= samples_seen
         if not (is_report or is_curve_point or is_last or session.device.type == "cpu"):
             continue
         session.check()
@@ -174,6 +189,8 @@ def _train_to(session: Session, samples_seen: int, pace: Pace) -> Iterator[Event
             rate = (session.samples_seen - reported_samples) / (now - reported_at)
             yield _progress(session, "train", rate)
             reported_at, reported_samples = now, session.samples_seen
+        if leaves:
+            break
     pace.pause(session.samples_seen)
     if stream.skipped:
         logger.warning(
@@ -197,14 +214,18 @@ def _batches(stream: Stream, session: Session, until: int) -> "ReadAhead[Arrays]
     return ReadAhead(read, step=trial.recipe.batch_size, until=until)
 
 
-def _measure(session: Session, stop: Stop) -> Iterator[Event]:
+def _measure(session: Session, stop: Stop, leaving: Leaving) -> Iterator[Event]:
     network = session.whole_network()
     if session.world.rank:
+        # That it waits for rank 0, which may take long.
+        yield _progress(session, "evaluate")
         return
     trial = session.trial
     config = FAMILIES.get(trial.family).models[trial.model]
     epochs = epochs_at(trial, stop.samples_seen, config.image_size)
     for name in stop.tasks:
+        if leaving.is_due():
+            raise Preempted(f"stopped at {stop.samples_seen:,} samples seen, before {name}")
         yield _progress(session, "evaluate")
         with session.evaluating(network):
             values = TASKS.get(name).measure(network, config)

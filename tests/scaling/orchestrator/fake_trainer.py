@@ -3,6 +3,7 @@
 It obeys `ROOT/mischief.json`: `{"part of a trial id": {"at": 512, "do": "kill", "times": 1}}`.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scaling.errors import DataError
-from scaling.train import Diverged
+from scaling.train import Diverged, Preempted
 from scaling.train.journal import Journal
 from scaling.trial import (
     Checkpoint,
@@ -48,6 +49,10 @@ def visit(work: Work, journal: Journal) -> Iterator[Event]:
         if trial.kind == "cooldown":
             assert seen > 0, "a cooldown starts from a checkpoint"
         while seen < stop.samples_seen:
+            if work.stop_file.exists():
+                if seen > (latest.samples_seen if latest else 0):
+                    yield journal.record(save(work, seen))
+                raise Preempted(f"saved and stopped at {seen} samples seen")
             seen += trial.recipe.batch_size
             note(work, seen)
             misbehave(work, seen)
@@ -110,6 +115,15 @@ def save(work: Work, samples_seen: int) -> Checkpoint:
     )
 
 
+class OutOfMemoryError(Exception):
+    """Goes by the name of torch's."""
+
+
+def at_once(work: Work) -> int:
+    rows = work.execution.micro_batch_size
+    return rows if isinstance(rows, int) else work.trial.recipe.batch_size
+
+
 def note(work: Work, samples_seen: int) -> None:
     """Keep a list of every step that was ever taken."""
     with (work.directory / "steps.txt").open("a") as file:
@@ -131,10 +145,10 @@ def misbehave(work: Work, samples_seen: int, metric: str | None = None) -> None:
             times = len(done.read_text()) if done.exists() else 0
             if times < order.get("times", 10**9):
                 done.write_text("x" * (times + 1))
-                do(order["do"], samples_seen)
+                do(order["do"], work, samples_seen)
 
 
-def do(what: str, samples_seen: int) -> None:
+def do(what: str, work: Work, samples_seen: int) -> None:
     match what:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -144,5 +158,12 @@ def do(what: str, samples_seen: int) -> None:
             raise Diverged(samples_seen, 1e9)
         case "lack":
             raise DataError("the data are not there")
+        case "hang":
+            time.sleep(3600)
+        case "fill":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        case str() as rows if rows.startswith("hold "):
+            if at_once(work) > int(rows.removeprefix("hold ")):
+                raise OutOfMemoryError("CUDA out of memory")
         case "wait":
             time.sleep(0.05)

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import fake_trainer
 
@@ -22,12 +23,15 @@ def train(work: Work, *, world: World = World(), init_method: str = "") -> Itera
     (directory / f"threads-{os.environ['OMP_NUM_THREADS']}").touch()
     (directory / f"saw-{world.rank}-of-{world.size}-{gpus}").touch()
     orders = directory / "ranks.json"
-    order = json.loads(orders.read_text()).get(str(world.rank)) if orders.exists() else None
+    order = None
+    # Another one may obey, and take the orders away, at any moment.
+    with suppress(FileNotFoundError):
+        order = json.loads(orders.read_text()).get(str(world.rank))
     if order is not None:
         orders.unlink()
         # The others are there by then, and wait for this one.
         time.sleep(0.3)
-        fake_trainer.do(order, 0)
+        fake_trainer.do(order, work, 0)
     if world.rank == 0:
         yield from fake_trainer.train(work)
         (directory / f"ended-{work.attempt}").touch()

@@ -102,6 +102,7 @@ class Runs:
         retry: bool = False,
         order: Order = "critical-path",
         budget: Budget = Budget(),  # noqa: B008  # frozen
+        stall_seconds: float = 600.0,
         **executor: Any,
     ) -> Outcome:
         self.show = Record()
@@ -112,7 +113,9 @@ class Runs:
                 checkpoints=self.checkpoints,
                 executor=self.executor(trainer=trainer, **executor),
                 show=self.show,
-                policy=Policy(retry=retry, order=order, budget=budget),
+                policy=Policy(
+                    retry=retry, order=order, budget=budget, stall_seconds=stall_seconds
+                ),
             )
 
     def mischief(self, **orders: dict[str, Any]) -> None:

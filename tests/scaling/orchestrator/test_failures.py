@@ -2,7 +2,7 @@ import pytest
 from fake_trainer import METRICS, steps
 from small_plans import Runs, counts, plan_of
 
-from scaling.orchestrator import loop
+from scaling.orchestrator import verdicts
 from scaling.store import FailureKind, Store, TrialState
 
 TRUNK = [*range(64, 1024 + 1, 64)]
@@ -86,7 +86,7 @@ def test_a_trainer_that_ends_early_has_failed(here: Runs) -> None:
 def test_a_trial_whose_worker_dies_goes_on_from_its_last_checkpoint(
     on_ray: Runs, here: Runs, monkeypatch: pytest.MonkeyPatch, order: object, again: list[int]
 ) -> None:
-    monkeypatch.setattr(loop, "_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(verdicts, "_BACKOFF_SECONDS", 0.01)
     here.run(plan_of())
     on_ray.mischief(**order)  # type: ignore[arg-type]
 
@@ -102,8 +102,8 @@ def test_a_trial_whose_worker_dies_goes_on_from_its_last_checkpoint(
 def test_workers_that_die_without_progress_are_given_up_until_the_next_run(
     on_ray: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr(loop, "DEATHS_IN_A_ROW", 1)
+    monkeypatch.setattr(verdicts, "_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(verdicts, "DEATHS_IN_A_ROW", 1)
     on_ray.mischief(trunk={"at": 64, "do": "kill", "times": 2})
 
     assert counts(on_ray.run(plan_of())) == (0, 0, 1, 2, 0)

@@ -11,7 +11,7 @@ from small_plans import Runs, counts, plan_of
 from test_stopping import await_line, start, started_by
 
 from scaling.errors import ResourceError
-from scaling.orchestrator import LocalExecutor, local, loop
+from scaling.orchestrator import LocalExecutor, local, verdicts
 from scaling.store import FailureKind, Store
 
 TWO = {"default": {"gpus": 0, "processes": 2}}
@@ -88,7 +88,7 @@ def test_the_failure_of_one_is_told_and_the_others_end(here: Runs) -> None:
 def test_after_one_was_killed_the_trial_goes_on(
     here: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(verdicts, "_BACKOFF_SECONDS", 0.01)
     order(here, _1="kill")
 
     outcome = here.run(plan_of(**ONE_TRIAL, resources=TWO), TRAINER)

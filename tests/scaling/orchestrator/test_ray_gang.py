@@ -8,7 +8,7 @@ from small_plans import Runs, counts, plan_of
 from test_gang import ONE_TRIAL, TRAINER, TWO, order, saw
 
 from scaling.errors import ResourceError
-from scaling.orchestrator import loop
+from scaling.orchestrator import verdicts
 from scaling.orchestrator.executor import Died
 from scaling.orchestrator.ray_gang import _cause
 from scaling.orchestrator.worker import Crash
@@ -48,7 +48,7 @@ def test_actors_train_a_trial_together_and_leave_nothing_behind(on_ray: Runs) ->
 def test_one_that_is_killed_takes_the_others_with_it_and_the_trial_goes_on(
     on_ray: Runs, here: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(verdicts, "_BACKOFF_SECONDS", 0.01)
     here.run(
         plan := plan_of(schedules=["const-cooldown"], samples_seen=[640], resources=TWO), TRAINER
     )

@@ -57,7 +57,7 @@ def test_an_exception_ends_an_attempt_without_its_last_task(tmp_path: Path) -> N
 
     assert messages[1:] == [
         Batch((POINT,)),
-        Crash("oom", f"MemoryError: no room (traceback: {tmp_path / 'log'})"),
+        Crash("oom", f"MemoryError: no room (traceback: {tmp_path / 'log'})", rows=64),
     ]
     assert "MemoryError: no room" in (tmp_path / "log").read_text()
 
