@@ -79,9 +79,10 @@ class RayExecutor:
         found = self._listen(seconds)
         if time.monotonic() > self._looked + _SECONDS_BETWEEN_LOOKS:
             self._look_for_nodes()
-        ended = {slot for slot, message in found if isinstance(message, Crash | Died | Done)}
+        # Whoever has spoken in this round is judged in the next: a failure is the last of all.
+        spoke = {slot for slot, _ in found}
         for mine in self._slots:
-            verdict = None if mine in ended else mine.verdict()
+            verdict = None if mine in spoke else mine.verdict()
             if verdict is not None:
                 found.append((mine, verdict))
         for slot, message in found:

@@ -157,5 +157,5 @@ def test_an_address_where_nobody_answers_is_refused_at_once(
 def test_checkpoints_at_the_address_of_an_object_store_are_refused(here: Runs) -> None:
     here.checkpoints = Path("s3://bucket/checkpoints")
 
-    with pytest.raises(ResourceError, match="cannot go to 's3:/bucket/checkpoints'.*mounted"):
+    with pytest.raises(ResourceError, match=r"cannot go to 's3:/bucket/checkpoints'.*mounted"):
         here.run(plan_of())
