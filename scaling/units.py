@@ -36,7 +36,9 @@ def format_count(count: float) -> str:
 
 def format_gflops(gflops: float) -> str:
     """An amount of compute in GFLOPs: 3.2e+10, or plain below a million."""
-    return f"{gflops:,.3g}" if gflops < 1e6 else f"{gflops:.2e}"
+    if gflops >= 1e6:
+        return f"{gflops:.2e}"
+    return f"{gflops:,.0f}" if gflops >= 999.5 else f"{gflops:.3g}"
 
 
 def format_seconds(seconds: float) -> str:

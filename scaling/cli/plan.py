@@ -1,5 +1,7 @@
-"""`scaling plan`: what a grid asks for and what it costs, before anything starts."""
+"""`scaling plan`: what a grid asks for and what it takes, before anything starts."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,116 +9,117 @@ import typer
 from scaling.cli.options import GridFile, Json
 
 if TYPE_CHECKING:
+    from scaling.orchestrator.order import Order
     from scaling.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a plan is to be held against; None is what this machine has, or nothing."""
+
+    db: Path | None = None
+    checkpoints: Path | None = None
+    gpus: int | None = None
+    slots: int | None = None
+    tflops: float | None = None
+    mfu: float | None = None
+    order: "Order" = "critical-path"
+    trials: bool = False
+    as_json: bool = False
 
 
 def plan(
     grid: GridFile,
+    db: Annotated[
+        Path | None,
+        typer.Option("--db", help="A store: what is done, and how fast models were trained."),
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(min=0, help="Plan for so many GPUs (default: those of this machine)."),
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Most trials at once (default: all that fit).")
+    ] = None,
+    tflops: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Peak TFLOP/s of a device, instead of what was measured (default, where nothing "
+            "was: 312, an A100 in bf16; 0.05 for a CPU core).",
+        ),
+    ] = None,
+    mfu: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=1.0, help="Share of that peak that is used (default 0.35)."),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Is everything here: data, evaluation sets, GPUs, Ray?"),
+    ] = False,
     trials: Annotated[bool, typer.Option("--trials", help="List every trial.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the trials of GRID, their samples and GFLOPs, and what trunk sharing saves."""
+    """Show what GRID trains, what it takes, and what of it is done.
+
+    Nothing is needed of the machine that plans: neither data nor GPU nor Ray. Times are of
+    training alone, without evaluation, saving and starting.
+    """
     from scaling.grid import load_plan
 
+    _without_pauses()
     planned = load_plan(grid)
-    if as_json:
+    if check:
+        _check(planned, grid)
+    asked = Asked(
+        db=db, gpus=gpus, slots=slots, tflops=tflops, mfu=mfu, trials=trials, as_json=as_json
+    )
+    show_plan(planned, asked)
+
+
+def show_plan(planned: "Plan", asked: Asked) -> None:
+    """Print what `planned` takes, as tables or as JSON."""
+    from scaling.planning import Paces, estimate, nothing_done, progress, this_machine
+
+    measured: list[Any] = []
+    found = None
+    if asked.db is not None:
+        from scaling.store import Store
+
+        with Store.read(asked.db) as store:
+            folder = asked.checkpoints or asked.db.with_suffix(".checkpoints")
+            found, measured = progress(planned, store, folder), store.throughputs()
+    machine = this_machine(gpus=asked.gpus, slots=asked.slots)
+    paces = Paces(machine, measured, tflops=asked.tflops, mfu=asked.mfu)
+    found = found or nothing_done(planned)
+    takes = estimate(planned, found, machine, paces, asked.order)
+    if asked.as_json:
         import json
 
-        typer.echo(json.dumps(summary(planned), indent=2))
-    else:
-        show(planned, trials=trials)
+        from scaling.planning.report import report
+
+        typer.echo(json.dumps(report(planned, found, takes), indent=2))
+        return
+    from scaling.cli.plan_tables import show
+
+    show(planned, found, takes, trials=asked.trials)
 
 
-def summary(planned: "Plan") -> dict[str, Any]:
-    """The plan as plain data; compute in forward GFLOPs as the reference study counts them."""
-    import dataclasses
+def _check(planned: "Plan", grid: Path) -> None:
+    from scaling.errors import GridError
+    from scaling.planning.check import problems
 
-    from scaling.cost import cost, shared
+    if found := problems(planned, uses_ray=True):
+        raise GridError(str(grid), found)
+    from scaling.planning import this_machine
 
-    whole = cost(planned.trials)
-    sharing = shared(planned)
-    return {
-        "study": planned.study,
-        "cells": len(planned.cells),
-        "samples": whole.samples,
-        "gflops": whole.gflops,
-        "trunk_sharing": {
-            "gflops_without": sharing.without_gflops,
-            "gflops_with": sharing.with_gflops,
-            "saved": sharing.saved,
-        },
-        "trials": [
-            {
-                "id": planned_trial.trial.id,
-                "kind": planned_trial.trial.kind,
-                "family": planned_trial.trial.family,
-                "model": planned_trial.trial.model,
-                "samples": planned_trial.samples,
-                "gflops": planned_trial.samples * planned_trial.profile.published_gflops,
-                "execution": dataclasses.asdict(planned_trial.execution),
-                "stops": [stop.samples_seen for stop in planned_trial.stops],
-                "branches_off": planned_trial.branch and planned_trial.branch[0],
-            }
-            for planned_trial in planned.trials
-        ],
-    }
+    machine = this_machine()
+    where = f"on {machine}" if machine.has_gpus else f"without a GPU, on {machine}"
+    typer.echo(f"data, evaluation sets and Ray are here; trials would run {where}", err=True)
 
 
-def show(planned: "Plan", *, trials: bool) -> None:
-    """Print the plan as tables."""
-    from rich.console import Console
-    from rich.table import Table
+def _without_pauses() -> None:
+    """Collect no garbage: a plan makes hundreds of thousands of objects and none in cycles."""
+    import gc
 
-    from scaling.cost import by_family, cost, shared
-    from scaling.units import format_count, format_gflops
-
-    console = Console()
-    table = Table(title=f"study {planned.study}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("family", "cells", "cosine", "trunks", "cooldowns", "samples", "GFLOPs"):
-        table.add_column(heading, justify="left" if heading == "family" else "right")
-    for family, its in by_family(planned).items():
-        kinds = [planned_trial.trial.kind for planned_trial in its]
-        spent = cost(its)
-        table.add_row(
-            family,
-            str(sum(cell.family == family for cell in planned.cells)),
-            *(str(kinds.count(kind)) for kind in ("cosine", "trunk", "cooldown")),
-            format_count(spent.samples),
-            format_gflops(spent.gflops),
-        )
-    console.print(table)
-    whole, sharing = cost(planned.trials), shared(planned)
-    console.print(
-        f"\n{len(planned.cells)} cells, {len(planned.trials)} trials, "
-        f"{format_count(whole.samples)} samples, {format_gflops(whole.gflops)} forward GFLOPs "
-        "(training is about 3x)",
-        highlight=False,
-    )
-    if sharing.without_gflops > sharing.with_gflops:
-        console.print(
-            f"Sharing trunks saves {sharing.saved:.0%}: {format_gflops(sharing.with_gflops)} "
-            f"instead of {format_gflops(sharing.without_gflops)} GFLOPs for the cells that share",
-            highlight=False,
-        )
-    for model, execution in dict.fromkeys(
-        (its.trial.model, str(its.execution)) for its in planned.trials
-    ):
-        if execution:
-            console.print(f"{model} is computed with {execution}", highlight=False)
-    if trials:
-        listed = Table(box=None, pad_edge=False)
-        for heading in ("trial", "from", "to", "samples", "GFLOPs", "stops"):
-            right = heading in {"from", "to", "samples", "GFLOPs", "stops"}
-            listed.add_column(heading, justify="right" if right else "left", no_wrap=True)
-        for its_trial in planned.trials:
-            end = its_trial.stops[-1].samples_seen
-            listed.add_row(
-                its_trial.trial.id,
-                format_count(end - its_trial.samples),
-                format_count(end),
-                format_count(its_trial.samples),
-                format_gflops(its_trial.samples * its_trial.profile.published_gflops),
-                str(len(its_trial.stops)),
-            )
-        console.print()
-        console.print(listed)
+    gc.disable()

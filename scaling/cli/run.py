@@ -76,9 +76,17 @@ def run(
 
     plan = load_plan(grid)
     if dry_run:
-        from scaling.cli.plan import show
+        from scaling.cli.plan import Asked, show_plan
 
-        show(plan, trials=True)
+        asked = Asked(
+            db=db if db.exists() else None,
+            checkpoints=checkpoints,
+            slots=slots,
+            order=order,
+            trials=not as_json,
+            as_json=as_json,
+        )
+        show_plan(plan, asked)
         return
     from datetime import datetime
 
