@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from scaling.errors import ScalingError, unknown
 from scaling.evals import MAIN_METRICS, lower_is_better
 from scaling.families import FAMILIES
-from scaling.store import Compute, Store
+from scaling.store import GRID, Compute, Store
+from scaling.sweeps import best_members
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,16 +43,18 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
 
     Columns: study, dataset, schedule, task, metric, family, model, samples_seen, seed, trial,
     epochs and params (missing where unknown), compute_gflops (forward GFLOPs per sample x samples
-    seen) and error (1 - value for accuracies, the value itself for losses).
+    seen), error (1 - value for accuracies, the value itself for losses) and members: a cell that a
+    sweep serves has the number of its best member, `trial`, and says how many were measured.
     Raises `ScalingError` naming what there is when nothing matches.
     """
     import pandas as pd
 
     metric = None if selection.metric == "all" else selection.metric
     with Store.read(db) as store:
+        studies = store.studies()
         thresholds = {
             study.name: study.held_out_above_gflops
-            for study in store.studies()
+            for study in studies
             if study.held_out_above_gflops is not None
         }
         rows = store.points(
@@ -95,7 +98,9 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
         compute_gflops=table["gflops_per_sample"].astype(float) * table["samples_seen"],
         error=table["value"].where(losses, 1 - table["value"]),
     )
-    return points.drop(columns=["gflops_per_sample", "value"]).reset_index(drop=True), thresholds
+    points = points.drop(columns=["gflops_per_sample", "value"])
+    points = best_members(points, {study.name for study in studies if study.source == GRID})
+    return points.reset_index(drop=True), thresholds
 
 
 def _why_unknown(strangers: list[str], compute: Compute) -> str:

@@ -78,7 +78,8 @@ def fit(
     each series by itself.
     """
     from scaling.cli.fit_targets import targets
-    from scaling.points import Selection
+    from scaling.points import Selection, load_points
+    from scaling.sweeps import in_words, taken
 
     contestants = tuple(compare) if compare else None
     families = contestants if by == "family" else None
@@ -116,11 +117,15 @@ def fit(
         moved = crossings_by_compute(db, selection, analysis.options, report["comparisons"])
         for entry, crossings in zip(report["comparisons"], moved, strict=True):
             entry["crossing_by_compute"] = crossings
+    sweeps = taken(load_points(db, selection)[0])
     if not as_json:
         from scaling.cli.fit_tables import show
 
         show(report)
-    report = {**restored(report, by), "compute": compute, "by": by, **_provenance(report, db)}
+        if words := in_words(sweeps):
+            typer.echo(words)
+    report = {**restored(report, by), "compute": compute, "by": by, "sweeps": sweeps}
+    report |= _provenance(report, db)
     _write_tables(report, csv, latex)
     if as_json:
         import json

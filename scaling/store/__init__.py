@@ -7,6 +7,7 @@ measured is in `scaling.store.imports`.
 from scaling.store.chances import Retry
 from scaling.store.lock import Holder, last_holder
 from scaling.store.overview import FailedTrial, KnownTrial, Overview
+from scaling.store.planning import GRID
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.recording import RefusedError
 from scaling.store.states import Ending, Failure, FailureKind, OpenAttempt, TrialState, Worker
@@ -14,6 +15,7 @@ from scaling.store.store import Reader, Store
 from scaling.store.throughput import Measured
 
 __all__ = [
+    "GRID",
     "Compute",
     "Ending",
     "FailedTrial",

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+from small_plans import Runs, plan_of
+from typer.testing import CliRunner
+
+from scaling.cli.app import app
+from scaling.points import Selection, load_points
+from scaling.store import Store
+from scaling.sweeps import in_words, taken
+
+RATES = [1e-3, 2e-3, 4e-3]
+SWEEP = {
+    "schedules": ["cosine"],
+    "samples_seen": [640, 1280],
+    "recipes": [{"batch_size": 64, "learning_rate": RATES, "warmup": "64 samples"}],
+}
+
+
+def test_a_cell_has_the_number_of_its_best_member(here: Runs) -> None:
+    here.run(plan_of(**SWEEP))
+    found = here.results()
+
+    points, _ = load_points(here.db, Selection(metric="all"))
+
+    assert len(points) == 4
+    for point in points.to_dict("records"):
+        values = {
+            trial: value
+            for trial, seen, _, metric, value in found
+            if (seen, metric) == (point["samples_seen"], point["metric"])
+            and f"cosine-{seen}" in str(trial).replace("1.28K", "1280")
+        }
+        assert point["members"] == len(values) == len(RATES)
+        assert point["error"] == pytest.approx(1 - max(values.values()))  # type: ignore[type-var]
+        assert values[point["trial"]] == max(values.values())  # type: ignore[type-var]
+    assert in_words(taken(points)).startswith("Sweeps: 4 numbers are the best of 12 measured")
+    json.dumps(taken(points))
+
+
+def test_a_grid_without_a_sweep_has_one_member_a_cell(here: Runs) -> None:
+    here.run(plan_of())
+
+    points, _ = load_points(here.db, Selection(metric="all"))
+
+    assert set(points["members"]) == {1}
+    assert in_words(taken(points)) == ""
+
+
+def test_fit_names_the_members_that_gave_the_numbers(here: Runs) -> None:
+    lengths = [640 * 2**n for n in range(6)]
+    here.run(plan_of(**{**SWEEP, "samples_seen": lengths}))
+    with Store(here.db) as store, store.writing() as connection:
+        # What the fake trainer measures follows no law.
+        for length in lengths:
+            connection.exec_driver_sql(
+                "UPDATE measurement SET value = ? WHERE samples_seen = ?",
+                (1 - 3 * length**-0.25, length),
+            )
+    words = ["fit", "--db", str(here.db), "--refits", "100", "--metric", "acc1", "--no-calibrate"]
+
+    done = CliRunner().invoke(app, [*words, "--json"])
+
+    assert done.exit_code == 0, done.output
+    sweeps = json.loads(done.stdout)["sweeps"]
+    assert [cell["samples_seen"] for cell in sweeps] == lengths
+    assert {cell["members"] for cell in sweeps} == {3}
