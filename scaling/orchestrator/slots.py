@@ -77,7 +77,8 @@ class RayExecutor:
         """See `Executor.wait`."""
         self._capacity.let_go()
         found = self._listen(seconds)
-        if time.monotonic() > self._looked + _SECONDS_BETWEEN_LOOKS:
+        has_died = any(isinstance(message, Died) for _, message in found)
+        if has_died or time.monotonic() > self._looked + _SECONDS_BETWEEN_LOOKS:
             self._look_for_nodes()
         # Whoever has spoken in this round is judged in the next: a failure is the last of all.
         spoke = {slot for slot, _ in found}

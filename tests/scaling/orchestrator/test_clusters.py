@@ -86,15 +86,24 @@ def end(driver: "subprocess.Popen[str]") -> str:
     return out
 
 
-def test_parts_of_a_gpu_and_cpus_alone_for_each_model(there: Runs, raylets: Raylets) -> None:
-    node = raylets.add(4, 1)
-    resources = {"tiny-a": {"gpus": 0.5}, "tiny-b": {"gpus": 0, "cpus": 2}}
-    models = {"models": ["tiny-a", "tiny-b"], "schedules": ["cosine"]}
+def test_each_model_has_parts_of_a_gpu_or_several_or_none(there: Runs, raylets: Raylets) -> None:
+    node = raylets.add(4, 2)
+    resources = {
+        "tiny-a": {"gpus": 0.5},
+        "tiny-b": {"gpus": 2},
+        "tiny-c": {"gpus": 0, "cpus": 2},
+    }
+    grid = {"models": [*resources], "schedules": ["cosine"], "resources": resources}
 
-    out = end(begin(there, raylets, TRAINER, {**models, "resources": resources}))
+    out = end(begin(there, raylets, TRAINER, grid))
 
-    assert "trials: 4 done;" in out
-    assert saw(there) == {"saw-0-of-1-0", "saw-0-of-1-"}
+    assert "trials: 6 done;" in out
+    assert saw(there) - {"saw-0-of-1-1"} == {
+        "saw-0-of-1-0",
+        "saw-0-of-2-0",
+        "saw-1-of-2-1",
+        "saw-0-of-1-",
+    }
     threads = {path.name for path in there.checkpoints.glob("threads-*")}
     assert threads == {"threads-1", "threads-2"}
     raylets.kill(node)
