@@ -19,6 +19,8 @@ class Node:
     gpus: list[float] = field(default_factory=list)
     """The part of each GPU that is free."""
     total_cpus: float = field(init=False)
+    is_left_out: bool = False
+    """Whether nothing is to start here any more."""
 
     def __post_init__(self) -> None:
         """Nothing is taken."""
@@ -85,7 +87,19 @@ class Capacity:
 
     def could_ever_fit(self, resources: Resources) -> bool:
         """Whether there would be a place for `resources` if nothing ran."""
-        return bool(_fit([node.emptied for node in self._nodes.values()], resources))
+        return bool(_fit([node.emptied for node in self._usable], resources))
+
+    def leave_out(self, node_id: str) -> bool:
+        """Let nothing more start on a node; False, and no change, if there is no other one."""
+        if all(node.id == node_id for node in self._usable):
+            return False
+        for node in self._usable:
+            node.is_left_out = node.id == node_id
+        return True
+
+    @property
+    def _usable(self) -> list[Node]:
+        return [node for node in self._nodes.values() if not node.is_left_out]
 
     def check(self, trials: Iterable[PlannedTrial]) -> None:
         """Raise `ResourceError` if a trial would not even fit onto an empty cluster."""
@@ -103,7 +117,7 @@ class Capacity:
 
     def find(self, resources: Resources) -> Place | None:
         """The place that `take` would take."""
-        nodes = [self._beside_held(node) for node in self._nodes.values()]
+        nodes = [self._beside_held(node) for node in self._usable]
         may_spread = processes(resources) > 1 and not self._a_node_could_have_all(resources)
         shares = _fit(nodes, resources, may_spread=may_spread)
         return Place(resources, shares) if shares else None
@@ -127,7 +141,7 @@ class Capacity:
         if self._held:
             return
         each, count = one_process(resources), processes(resources)
-        options = [_emptiest(node, each, count) for node in self._nodes.values()]
+        options = [_emptiest(node, each, count) for node in self._usable]
         whole = [shares for shares in options if len(shares) == count]
         if whole:
             self._held = tuple(max(whole, key=self._free))
@@ -140,6 +154,8 @@ class Capacity:
 
     def may_reuse(self, place: Place) -> bool:
         """Whether nobody else waits for a place of one process that is taken but idle."""
+        if any(node.is_left_out for node in self._nodes.values() if node.id in place.nodes):
+            return False
         if not self._held or place.shares[0].node not in self._nodes:
             return True
         (share,) = place.shares
@@ -150,7 +166,7 @@ class Capacity:
         return node.cpus >= share.cpus - _EPSILON and gpu >= share.gpus - _EPSILON
 
     def _a_node_could_have_all(self, resources: Resources) -> bool:
-        empty = [node.emptied for node in self._nodes.values()]
+        empty = [node.emptied for node in self._usable]
         return bool(_fit(empty, resources, may_spread=False))
 
     def _beside_held(self, node: Node) -> Node:

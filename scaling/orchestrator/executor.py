@@ -51,6 +51,14 @@ class Executor(Protocol):
         """
         ...
 
+    def node(self, slot: Slot) -> str:
+        """The name of the machine that `slot` is on; empty if it is on several."""
+        ...
+
+    def leave_out(self, node: str) -> bool:
+        """Start nothing more on `node` in this run; False, and no change, if there is no other."""
+        ...
+
     def drop(self, slot: Slot) -> None:
         """End what `slot` is doing, at once."""
         ...

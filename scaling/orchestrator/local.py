@@ -1,6 +1,7 @@
 """Attempts on this machine without Ray, one after the other: for debuggers, tests, one node."""
 
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -70,6 +71,14 @@ class LocalExecutor:
         if messages and isinstance(messages[-1], Done | Crash | Died):
             self._gang = self._messages = None
         return [(self, message) for message in messages]
+
+    def node(self, slot: Slot) -> str:
+        """See `Executor.node`."""
+        return socket.gethostname()
+
+    def leave_out(self, node: str) -> bool:
+        """See `Executor.leave_out`; there is no other machine."""
+        return False
 
     def drop(self, slot: Slot) -> None:
         """See `Executor.drop`."""

@@ -1,5 +1,6 @@
 """The run loop: one process decides, records and shows; slots only make attempts."""
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from scaling.orchestrator.display import Display
 from scaling.orchestrator.executor import Died, Done, Executor, Slot
 from scaling.orchestrator.files import Files
+from scaling.orchestrator.health import Health, left_out
 from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining, remaining
@@ -27,6 +29,8 @@ from scaling.store import (
     Worker,
 )
 from scaling.trial import Checkpoint, Event, Measurement, Progress, Work
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_PER_ROUND = 0.5
 """How long a request to stop may go unnoticed."""
@@ -69,6 +73,7 @@ class Loop:
         self._running: dict[Slot, _Attempt] = {}
         self._watches: dict[Slot, Watch] = {}
         self._judge = Judge()
+        self._health = Health()
         self.done = 0
         self.failed = dict(found.failed)
         """In this run or in an earlier one."""
@@ -188,13 +193,16 @@ class Loop:
                 self._record(slot, attempt, message.events)
             case Done():
                 del self._running[slot]
+                self._health.went_well(self._executor.node(slot))
                 self._complete(attempt)
             case Crash():
                 del self._running[slot]
+                self._suspect(slot, attempt, message.kind)
                 slices = self._store.slices_without_progress(attempt.trial_id)
                 self._conclude(attempt, self._judge.crash(message, slices))
             case Died():
                 del self._running[slot]
+                self._suspect(slot, attempt, "died")
                 self._try_again(attempt, message)
 
     def _record(self, slot: Slot, attempt: _Attempt, events: tuple[Event, ...]) -> None:
@@ -208,6 +216,8 @@ class Loop:
             self._executor.drop(slot)
             self._conclude(attempt, failed(FailureKind.REFUSED, str(error)))
         else:
+            if any(isinstance(event, Checkpoint) for event in events):
+                self._health.went_well(self._executor.node(slot))
             self._tell(events)
 
     def _complete(self, attempt: _Attempt) -> None:
@@ -227,10 +237,19 @@ class Loop:
     def _end_hung(self, slot: Slot) -> None:
         attempt = self._running.pop(slot)
         self._executor.drop(slot)
+        self._suspect(slot, attempt, "hung")
         log = self._files.log(attempt.trial_id, attempt.number)
         verdict = self._judge.hang(attempt.trial_id, log, str(self._watches[slot]))
         events = left_behind(self._files, attempt.trial_id, attempt.number)
         self._conclude(attempt, verdict, events)
+
+    def _suspect(self, slot: Slot, attempt: _Attempt, kind: str) -> None:
+        """Leave the node out on which this failed, if trial after trial does so there."""
+        node, seconds = self._executor.node(slot), self._watches[slot].seconds
+        if self._health.failed(node, attempt.trial_id, kind, seconds):
+            if self._executor.leave_out(node):
+                logger.error("%s", left_out(node))
+            self._health.went_well(node)
 
     def _try_again(self, attempt: _Attempt, death: Died) -> None:
         """Go on from the last checkpoint, unless worker after worker dies without progress."""

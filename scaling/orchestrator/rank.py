@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.families import World
+from scaling.orchestrator.stopping import saving_on_sigterm
 from scaling.orchestrator.worker import Crash, Message, attempt
 from scaling.trial import Work
 
@@ -32,7 +33,8 @@ def main(descriptor: int) -> None:
     driver: Connection[tuple[float, Message], Order] = Connection(descriptor)
     order = driver.recv()
     where = {"world": order.world, "init_method": order.init_method}
-    for message in attempt(order.trainer, order.work, order.log, **where):
-        if order.world.rank == 0 or isinstance(message, Crash):
-            driver.send((time.monotonic(), message))
+    with saving_on_sigterm(order.work):
+        for message in attempt(order.trainer, order.work, order.log, **where):
+            if order.world.rank == 0 or isinstance(message, Crash):
+                driver.send((time.monotonic(), message))
     driver.close()

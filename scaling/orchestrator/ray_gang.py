@@ -16,6 +16,7 @@ from scaling.families import World
 from scaling.orchestrator.capacity import Place, Share
 from scaling.orchestrator.executor import Died, Done
 from scaling.orchestrator.ray_slot import limit_to
+from scaling.orchestrator.stopping import saving_on_sigterm
 from scaling.orchestrator.worker import Crash, Message, attempt
 from scaling.trial import Work
 
@@ -175,6 +176,8 @@ class _Rank:
         self, work: Work, log: Path, world: World, init_method: str
     ) -> Iterator[tuple[float, Message]]:
         """All that comes of it from rank 0; from the others, only what ended them."""
-        for message in attempt(self._trainer, work, log, world=world, init_method=init_method):
-            if world.rank == 0 or isinstance(message, Crash):
-                yield time.time(), message
+        where = {"world": world, "init_method": init_method}
+        with saving_on_sigterm(work):
+            for message in attempt(self._trainer, work, log, **where):
+                if world.rank == 0 or isinstance(message, Crash):
+                    yield time.time(), message

@@ -7,6 +7,7 @@ from typing import Any
 
 from scaling.orchestrator.capacity import Place, Share
 from scaling.orchestrator.executor import Died, Done
+from scaling.orchestrator.stopping import saving_on_sigterm
 from scaling.orchestrator.worker import Crash, Message, attempt
 from scaling.trial import Work
 
@@ -85,7 +86,8 @@ class _Actor:
         limit_to(share)
 
     def attempt(self, work: Work, log: Path) -> Iterator[Message]:
-        yield from attempt(self._trainer, work, log)
+        with saving_on_sigterm(work):
+            yield from attempt(self._trainer, work, log)
 
 
 def limit_to(share: Share) -> None:

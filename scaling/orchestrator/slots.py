@@ -94,6 +94,16 @@ class RayExecutor:
                 self.drop(slot)
         return found
 
+    def node(self, slot: Slot) -> str:
+        """See `Executor.node`."""
+        assert isinstance(slot, RaySlot | RayGang)
+        nodes = slot.place.nodes
+        return min(nodes) if len(nodes) == 1 else ""
+
+    def leave_out(self, node: str) -> bool:
+        """See `Executor.leave_out`."""
+        return self._capacity.leave_out(node)
+
     def drop(self, slot: Slot) -> None:
         """See `Executor.drop`."""
         assert isinstance(slot, RaySlot | RayGang)

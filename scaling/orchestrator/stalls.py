@@ -37,7 +37,7 @@ class Watch:
         """The attempt starts now."""
         self._stall_seconds = stall_seconds
         self._clock = clock
-        self._last = clock()
+        self._began = self._last = clock()
         self._between_reports: deque[float] = deque(maxlen=101)
         self.phase = "start"
 
@@ -51,6 +51,11 @@ class Watch:
         if self.phase == phase == "train":
             self._between_reports.append(now - self._last)
         self._last, self.phase = now, phase
+
+    @property
+    def seconds(self) -> float:
+        """Since the attempt started."""
+        return self._clock() - self._began
 
     @property
     def silent_seconds(self) -> float:

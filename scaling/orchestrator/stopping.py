@@ -2,10 +2,30 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from scaling.trial import Work
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def saving_on_sigterm(work: Work) -> Iterator[None]:
+    """Within, SIGTERM asks the attempt that this process makes to save and stop.
+
+    As a machine sends it to all processes before it takes its resources back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: work.stop_file.touch())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class StopRequest:

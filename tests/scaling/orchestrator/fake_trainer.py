@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +119,24 @@ class OutOfMemoryError(Exception):
     """Goes by the name of torch's."""
 
 
+def die_on_the_first_node(work: Work) -> None:
+    """Be killed on the node that this was asked for on first."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    place = work.directory.parent / "poisoned"
+    with suppress(FileExistsError), place.open("x") as file:
+        file.write(node)
+    if place.read_text() == node:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.1)
+
+
+def hold(work: Work, rows: int) -> None:
+    if at_once(work) > rows:
+        raise OutOfMemoryError("CUDA out of memory")
+
+
 def at_once(work: Work) -> int:
     rows = work.execution.micro_batch_size
     return rows if isinstance(rows, int) else work.trial.recipe.batch_size
@@ -148,7 +166,7 @@ def misbehave(work: Work, samples_seen: int, metric: str | None = None) -> None:
                 do(order["do"], work, samples_seen)
 
 
-def do(what: str, work: Work, samples_seen: int) -> None:
+def do(what: str, work: Work, samples_seen: int) -> None:  # noqa: C901  # a list
     match what:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -158,12 +176,17 @@ def do(what: str, work: Work, samples_seen: int) -> None:
             raise Diverged(samples_seen, 1e9)
         case "lack":
             raise DataError("the data are not there")
+        case "poison":
+            die_on_the_first_node(work)
+        case "terminate":
+            os.kill(os.getpid(), signal.SIGTERM)
+        case "leave":
+            raise Preempted("stopped at once")
         case "hang":
             time.sleep(3600)
         case "fill":
             raise OSError(errno.ENOSPC, "No space left on device")
-        case str() as rows if rows.startswith("hold "):
-            if at_once(work) > int(rows.removeprefix("hold ")):
-                raise OutOfMemoryError("CUDA out of memory")
+        case str() if what.startswith("hold "):
+            hold(work, int(what.removeprefix("hold ")))
         case "wait":
             time.sleep(0.05)

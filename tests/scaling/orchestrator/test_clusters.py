@@ -179,3 +179,21 @@ def test_a_gang_that_lost_a_node_waits_for_another_and_ends_with_its_driver(
     assert len(there.results()) == 1280 // 64 + len(METRICS)
     for node in nodes:
         raylets.kill(node)
+
+
+def test_a_node_where_trial_after_trial_dies_is_left_out(
+    there: Runs, here: Runs, raylets: Raylets
+) -> None:
+    grid = {"schedules": ["cosine"], "samples_seen": [640, 704, 768, 832, 896]}
+    here.run(plan_of(**grid))
+    there.mischief(cosine={"do": "poison"})
+    nodes = [raylets.add(1), raylets.add(1)]
+    driver = begin(there, raylets, "fake_trainer:train", grid)
+
+    await_line(driver, "is left out: 3 attempts failed there in a row")
+    out = end(driver)
+
+    assert "trials: 5 done;" in out
+    assert there.results() == here.results()
+    for node in nodes:
+        raylets.kill(node)

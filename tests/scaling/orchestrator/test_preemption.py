@@ -1,0 +1,74 @@
+"""Machines that take their resources back: what was done is saved, and goes on from there."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from fake_trainer import METRICS, steps
+from small_plans import Runs, counts, plan_of
+from test_retries import attempts, failure_of_trunk
+from test_stopping import await_line, start
+
+from scaling.orchestrator import LocalExecutor
+from scaling.store import FailureKind, Retry, Store
+
+TRUNK = [*range(64, 1024 + 1, 64)]
+
+
+def test_a_trunk_gets_on_in_every_slice_and_no_step_is_taken_twice(
+    tmp_path: Path, here: Runs
+) -> None:
+    here.run(plan_of())
+    sliced = Runs(tmp_path / "sliced", LocalExecutor)
+    sliced.mischief(trunk={"do": "wait"})
+    taken = [0]
+    for _ in range(20):
+        driver = start(sliced, "local")
+        await_line(driver, "running")
+        time.sleep(0.2)
+        driver.send_signal(signal.SIGTERM)
+        _, err = driver.communicate(timeout=30)
+        assert "Traceback" not in err
+        taken.append(len(steps(sliced.directory("trunk"))))
+        assert taken[-1] > taken[-2]
+        if taken[-1] == len(TRUNK):
+            break
+
+    assert len(taken) > 3
+    assert counts(sliced.run(plan_of()))[2:4] == (0, 0)
+    assert steps(sliced.directory("trunk")) == TRUNK
+    assert sliced.results() == here.results()
+    assert {outcome for _, outcome, _ in attempts(sliced)} <= {"preempted", "done"}
+
+
+@pytest.mark.ray
+def test_a_worker_that_is_told_to_stop_saves_and_goes_on_elsewhere(
+    on_ray: Runs, here: Runs
+) -> None:
+    here.run(plan_of())
+    on_ray.mischief(trunk={"at": 320, "do": "terminate", "times": 1})
+
+    outcome = on_ray.run(plan_of())
+
+    assert counts(outcome) == (3, 0, 0, 0, 2 * len(METRICS))
+    assert on_ray.results() == here.results()
+    assert attempts(on_ray)[0][1] == "preempted"
+    assert steps(on_ray.directory("trunk")) == TRUNK
+
+
+def test_a_trial_without_progress_in_three_slices_is_left_out(here: Runs) -> None:
+    here.mischief(trunk={"at": 64, "do": "leave"})
+
+    assert counts(here.run(plan_of())) == (0, 0, 1, 2, 0)
+
+    kind, text = failure_of_trunk(here)
+    assert kind is FailureKind.PREEMPTED
+    assert "preempted 3 times in a row without any progress" in text
+    assert counts(here.run(plan_of())) == (0, 0, 1, 2, 0)
+    assert len(attempts(here)) == 3
+    with Store(here.db) as store:
+        assert len(store.retry(Retry(kinds=(FailureKind.PREEMPTED,)))) == 1
+    os.unlink(here.checkpoints / "mischief.json")
+    assert counts(here.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
