@@ -11,6 +11,8 @@ from scaling.orchestrator.guard import Guard
 _OBJECT_STORE_BYTES = 80 * 2**20
 """About the least that Ray takes: what goes through it are small messages; weights are files."""
 
+_TOKEN = Path.home() / ".ray" / "auth_token"
+
 
 class Cluster:
     """Connects to Ray when `start` is called, and leaves nothing behind after `stop`."""
@@ -80,7 +82,9 @@ class Cluster:
             ray.init(address=self._address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             self._is_ours = False
-            raise _nobody_answers(self._address, error) from error
+            if self._address == "auto":
+                raise _nobody_answers(self._address, error) from error
+            raise _not_let_in(self._address, error) from error
 
 
 def _check_answers(address: str) -> None:
@@ -103,11 +107,21 @@ def _nobody_answers(address: str, error: Exception) -> ResourceError:
     )
 
 
+def _not_let_in(address: str, error: Exception) -> ResourceError:
+    """Somebody listens, but Ray says no more than that it failed to connect."""
+    here = "is not that of the cluster" if _TOKEN.exists() else "is missing"
+    return ResourceError(
+        f"a program listens at {address!r}, but: {error}; if it is a Ray cluster, {_TOKEN} "
+        f"on this machine {here}: copy it from the cluster's head, or set RAY_AUTH_MODE=disabled "
+        "for every process of the cluster and for this one"
+    )
+
+
 def _use_token() -> None:
     """Let an explicit address use the token of this machine, as 'auto' does.
 
     Ray 2.60 asks for a token by default and only finds it by itself for 'auto'
     (ray/_private/worker.py, `init`).
     """
-    if (Path.home() / ".ray" / "auth_token").exists():
+    if _TOKEN.exists():
         os.environ.setdefault("RAY_AUTH_MODE", "token")

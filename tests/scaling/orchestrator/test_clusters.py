@@ -26,7 +26,7 @@ class Raylets:
         path = os.pathsep.join(filter(None, [str(FOLDER), os.environ.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
             [sys.executable, str(FOLDER / "raylets.py")],
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "RAY_AUTH_MODE": "token"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -58,9 +58,13 @@ class Raylets:
 
 
 @pytest.fixture(scope="module")
-def raylets() -> Iterator[Raylets]:
+def raylets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Raylets]:
+    """A cluster that asks for the token that is in the home of its drivers."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".ray").mkdir()
+    (home / ".ray" / "auth_token").write_text("a" * 64)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("HOME", str(home))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         cluster = Raylets()
         yield cluster
