@@ -6,6 +6,7 @@ Plain data, made by `scaling.grid` and consumed by `scaling.store` and `scaling.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from scaling.families import Profile
 from scaling.trial import Cooldown, Execution, Stop, Trial
@@ -91,8 +92,9 @@ def with_branch_points(
         stops[trial_id].update(tasks)
     for branch in cooldowns(trials.values()):
         stops[branch.trunk.id].setdefault(branch.branch_point, ())
+    stop_at = cache(lambda n, tasks: Stop(samples_seen=n, tasks=tasks))
     return {
-        trial_id: tuple(Stop(samples_seen=n, tasks=tasks[n]) for n in sorted(tasks))
+        trial_id: tuple(stop_at(n, tasks[n]) for n in sorted(tasks))
         for trial_id, tasks in stops.items()
     }
 

@@ -115,15 +115,17 @@ class Trial:
 
     def _canonical_identity(self) -> str:
         """Canonical JSON of `identity`, put together from parts that a grid's trials share."""
-        parts = []
-        for name in _identity_names(self.kind):
-            value = getattr(self, name)
-            if isinstance(value, Recipe | Data):
-                text = value.canonical
-            else:
-                text = str(value) if type(value) is int else _canonical(value)
-            parts.append(f'"{name}":{text}')
-        return f"{{{','.join(parts)}}}"
+        before, after = _own_names(self.kind)
+        shared = _shared_part(
+            self.kind, self.family, self.model, self.data.canonical, self.recipe.canonical
+        )
+        return f"{{{','.join([*self._written(before), shared, *self._written(after)])}}}"
+
+    def _written(self, names: tuple[str, ...]) -> list[str]:
+        return [
+            f'"{name}":{value if type(value := getattr(self, name)) is int else _canonical(value)}'
+            for name in names
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -366,9 +368,22 @@ def _digest(canonical: str) -> str:
 
 
 @cache
-def _identity_names(kind: str) -> tuple[str, ...]:
-    """The keys of an identity in the order of canonical JSON."""
-    return tuple(sorted(("kind", *(spec.name for spec in dataclasses.fields(TRIAL_KINDS[kind])))))
+def _own_names(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The keys of an identity before and after those of `_shared_part`, in canonical order."""
+    names = sorted(spec.name for spec in dataclasses.fields(TRIAL_KINDS[kind]))
+    return (
+        tuple(name for name in names if name < "data"),
+        tuple(name for name in names if name > "recipe"),
+    )
+
+
+@cache
+def _shared_part(kind: str, family: str, model: str, data: str, recipe: str) -> str:
+    """The middle of the canonical identity; `data` and `recipe` are canonical already."""
+    return (
+        f'"data":{data},"family":{_canonical(family)},"kind":"{kind}",'
+        f'"model":{_canonical(model)},"recipe":{recipe}'
+    )
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
-from scaling.cost import cost, shared
+from scaling.cost import shared
 from scaling.planning.sharing import rows
 from scaling.units import format_count, format_gflops, format_seconds
 
@@ -84,11 +84,12 @@ def _takes(estimate: "Estimate") -> "Table":
 
 
 def _sentences(plan: "Plan", found: "Survey", estimate: "Estimate") -> Iterator[tuple[str, str]]:
-    whole = cost(plan.trials)
+    samples = sum(its.samples for its in estimate.models)
+    gflops = sum(its.gflops for its in estimate.models)
     yield (
         "together",
-        f"{len(plan.cells):,} cells, {len(plan.trials):,} trials, {format_count(whole.samples)} "
-        f"samples, {format_gflops(whole.gflops)} forward GFLOPs (training is about 3x)",
+        f"{len(plan.cells):,} cells, {len(plan.trials):,} trials, {format_count(samples)} "
+        f"samples, {format_gflops(gflops)} forward GFLOPs (training is about 3x)",
     )
     yield "time", _time(estimate)
     if len(found.left) < len(plan.trials):

@@ -27,7 +27,7 @@ def ranks(plan: Plan, survey: Survey, order: Order = "critical-path") -> dict[st
     """The rank of each trial that `survey` found left of `plan`; the lowest starts first."""
     trials = {planned.trial.id: planned for planned in plan.trials}
     positions = _positions(plan)
-    left = {trial_id: compute_left(trials[trial_id], survey) for trial_id in survey.left}
+    left = compute_of(trials, survey)
     first: set[str] = set()
     match order:
         case "critical-path":
@@ -48,15 +48,18 @@ def ranks(plan: Plan, survey: Survey, order: Order = "critical-path") -> dict[st
     }
 
 
-def compute_left(planned: PlannedTrial, survey: Survey) -> float:
-    """Forward GFLOPs of what is left of a trial."""
-    return survey.left[planned.trial.id].samples * planned.profile.lean_gflops
+def compute_of(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, float]:
+    """Forward GFLOPs of what is left of each trial."""
+    return {
+        trial_id: left.samples * trials[trial_id].profile.lean_gflops
+        for trial_id, left in survey.left.items()
+    }
 
 
 def longest_paths(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, float]:
     """Forward GFLOPs from the start of each trial to the last end of anything that needs it."""
     left = survey.left
-    paths = {trial_id: compute_left(trials[trial_id], survey) for trial_id in left}
+    paths = compute_of(trials, survey)
     for cooldown_id, (trunk_id, branch_point) in survey.waiting.items():
         # Nothing branches off a cooldown, so its own path is known.
         gflops_per_sample = trials[trunk_id].profile.lean_gflops
@@ -71,6 +74,7 @@ def early_coverage(trials: Mapping[str, PlannedTrial], survey: Survey) -> set[st
     Nothing is taken off a slot once it runs, so a trunk counts as a whole.
     """
     done = {_row(trials[trial_id]) for trial_id in survey.done if _gives_numbers(trials[trial_id])}
+    compute = compute_of(trials, survey)
     cheapest: dict[tuple[str, str, str], tuple[float, tuple[str, ...]]] = {}
     for trial_id in survey.left:
         planned = trials[trial_id]
@@ -78,10 +82,10 @@ def early_coverage(trials: Mapping[str, PlannedTrial], survey: Survey) -> set[st
         if row in done or not _gives_numbers(planned):
             continue
         chain = _chain(trial_id, survey)
-        gflops = sum(compute_left(trials[member], survey) for member in chain)
+        gflops = sum([compute[member] for member in chain])
         if row not in cheapest or gflops < cheapest[row][0]:
             cheapest[row] = gflops, chain
-    allowed = COVERAGE * sum(compute_left(trials[trial_id], survey) for trial_id in survey.left)
+    allowed = COVERAGE * sum(compute.values())
     first: set[str] = set()
     for gflops, chain in sorted(cheapest.values()):
         allowed -= gflops

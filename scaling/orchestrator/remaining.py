@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from scaling.plan import PlannedTrial
 from scaling.trial import Checkpoint, Stop
@@ -18,7 +19,7 @@ class Remaining:
     places: tuple[int, ...] = ()
     """Samples seen from which training can go on: its beginning, and the checkpoints there are."""
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """Samples left to train on."""
         return max(0, self.stops[-1].samples_seen - self.start) if self.stops else 0

@@ -80,7 +80,8 @@ def estimate(
     paces.learn({(its.trial.family, its.trial.model): its.profile for its in plan.trials})
     models: dict[tuple[str, str], ModelEstimate] = {}
     seconds: dict[str, float] = {}
-    for (family, model), its in _by_model(plan).items():
+    grouped = _by_model(plan)
+    for (family, model), its in grouped.items():
         row = models[family, model] = _begin(its, machine, paces)
         processes = machine.processes_of(its[0])
         devices = machine.devices_of(its[0])
@@ -100,7 +101,7 @@ def estimate(
         row.device_seconds_left = row.samples_left * per_sample * devices
         row.device_seconds_alone = per_sample * devices
     _count_cells(plan, models)
-    too_large = machine.too_large(plan.trials)
+    too_large = machine.too_large(its[0] for its in grouped.values())
     return Estimate(
         models=list(models.values()),
         machine=machine,

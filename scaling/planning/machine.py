@@ -44,7 +44,7 @@ class Machine:
 
     def too_large(self, trials: Iterable[PlannedTrial]) -> list[str]:
         """A sentence for each model whose trials could never run here."""
-        asked = {planned.trial.model: self.devices_of(planned) for planned in trials}
+        asked = {its.trial.model: self.devices_of(its) for its in trials}
         word = "GPUs" if self.has_gpus else "CPU cores"
         return [
             f"{model} asks for {devices:g} {word}, and {self.devices} are there"

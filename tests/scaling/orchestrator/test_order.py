@@ -4,7 +4,7 @@ import pytest
 from small_plans import Runs, everything, plan_of
 
 from scaling.orchestrator import Order
-from scaling.orchestrator.order import COVERAGE, compute_left, early_coverage, ranks
+from scaling.orchestrator.order import COVERAGE, compute_of, early_coverage, ranks
 from scaling.orchestrator.remaining import Remaining
 from scaling.plan import Plan
 
@@ -50,8 +50,8 @@ def test_early_coverage_is_one_trial_of_each_row_and_little_of_the_compute() -> 
 
     rows = [(trials[i].trial.family, trials[i].stops[-1].samples_seen) for i in first]
     assert sorted(rows) == [("clip", 640), ("mammut", 640)]
-    whole = sum(compute_left(planned, survey) for planned in plan.trials)
-    assert sum(compute_left(trials[i], survey) for i in first) <= COVERAGE * whole
+    compute = compute_of(trials, survey)
+    assert sum(compute[i] for i in first) <= COVERAGE * sum(compute.values())
 
 
 def test_a_trunk_that_is_much_of_the_compute_does_not_come_early() -> None:
