@@ -1,8 +1,9 @@
 """What a run says while it goes on, all of it to stderr: stdout is for results."""
 
+import errno
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Protocol, TextIO
@@ -62,7 +63,7 @@ def display() -> Display:
 
 
 class Several:
-    """Tells everything to several displays."""
+    """Tells everything to several displays. A full disk silences one, and ends nothing."""
 
     def __init__(self, *displays: Display) -> None:
         """In this order."""
@@ -70,35 +71,37 @@ class Several:
 
     def begin(self, tasks: Sequence[Task], done: int, failed: Mapping[str, Failure]) -> None:
         """See `Display.begin`."""
-        for display in self._displays:
-            display.begin(tasks, done, failed)
+        self._each(lambda display: display.begin(tasks, done, failed))
 
     def ready(self, slots: int) -> None:
         """See `Display.ready`."""
-        for display in self._displays:
-            display.ready(slots)
+        self._each(lambda display: display.ready(slots))
 
     def state(
         self, trial_id: str, state: TrialState, note: str = "", *, attempt: int | None = None
     ) -> None:
         """See `Display.state`."""
-        for display in self._displays:
-            display.state(trial_id, state, note, attempt=attempt)
+        self._each(lambda display: display.state(trial_id, state, note, attempt=attempt))
 
     def events(self, events: Sequence[Event]) -> None:
         """See `Display.events`."""
-        for display in self._displays:
-            display.events(events)
+        self._each(lambda display: display.events(events))
 
     def tick(self) -> None:
         """See `Display.tick`."""
-        for display in self._displays:
-            display.tick()
+        self._each(lambda display: display.tick())
 
     def close(self) -> None:
         """See `Display.close`."""
+        self._each(lambda display: display.close())
+
+    def _each(self, tell: Callable[[Display], None]) -> None:
         for display in self._displays:
-            display.close()
+            try:
+                tell(display)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
 
 
 class Lines:

@@ -19,6 +19,7 @@ from scaling.orchestrator.status_file import beside
 from scaling.orchestrator.stopping import StopRequest
 from scaling.orchestrator.survey import Survey, survey
 from scaling.orchestrator.tally import Task
+from scaling.orchestrator.waiting import Waiting
 from scaling.plan import Plan, PlannedTrial
 from scaling.store import Failure, Recorded, Store, TrialState
 
@@ -62,7 +63,7 @@ def run_plan(
             left = [planned for planned in plan.trials if planned.trial.id in found.left]
             unfinished, stopped = 0, False
             if left:
-                unfinished, stopped = _execute(loop, left, executor, show, policy)
+                unfinished, stopped = _execute(loop, left, executor, show, policy, store)
         finally:
             show.close()
     return Outcome(
@@ -84,12 +85,14 @@ def _execute(
     executor: Executor,
     show: Display,
     policy: Policy,
+    store: Store,
 ) -> tuple[int, bool]:
     """Run `loop` on `executor`; how many trials are not finished, and whether on request."""
     with StopRequest() as stop:
         try:
             show.ready(executor.prepare(left))
             stop.catch()
+            store.when_unavailable = Waiting(stop)
             loop.run(stop, policy)
         finally:
             executor.stop()

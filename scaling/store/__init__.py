@@ -5,6 +5,7 @@ measured is in `scaling.store.imports`.
 """
 
 from scaling.store.chances import Retry
+from scaling.store.engine import UnavailableError
 from scaling.store.lock import Holder, last_holder
 from scaling.store.overview import FailedTrial, KnownTrial, Overview
 from scaling.store.planning import GRID
@@ -34,6 +35,7 @@ __all__ = [
     "Store",
     "Study",
     "TrialState",
+    "UnavailableError",
     "Worker",
     "last_holder",
 ]

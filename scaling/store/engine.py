@@ -21,6 +21,14 @@ APPLICATION_ID = 0x5CA11A75
 _BUSY_MILLISECONDS = 30_000
 
 
+_PASSING = ("is full", "is locked", "disk I/O error")
+"""What SQLite says of troubles that may pass."""
+
+
+class UnavailableError(StoreError):
+    """The store cannot be written right now: its disk is full, or somebody else has locked it."""
+
+
 def check_place(path: Path) -> None:
     """Raise `StoreError` if no file can be at `path`."""
     if path.is_dir():
@@ -84,6 +92,8 @@ def transaction(engine: Engine, path: Path) -> Iterator[Connection]:
                 f"{path} is damaged ({reason}); restore it from a copy, or move it away and run "
                 "the grid again"
             ) from error
+        if any(word in reason for word in _PASSING):
+            raise UnavailableError(f"{path}: {reason}") from error
         raise StoreError(f"{path}: {reason}") from error
 
 

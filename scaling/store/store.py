@@ -1,10 +1,10 @@
 """The store: one SQLite file with everything that was asked, tried and measured."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from sqlalchemy import Connection, Engine
 
@@ -21,6 +21,7 @@ from scaling.store import (
 )
 from scaling.store.chances import Retry
 from scaling.store.engine import (
+    UnavailableError,
     check_place,
     open_for_reading,
     open_for_writing,
@@ -33,6 +34,8 @@ from scaling.store.saved import SavedTrial
 from scaling.store.states import Ending, Failure, TrialState, Worker
 from scaling.store.throughput import Measured
 from scaling.trial import Checkpoint, Event, Execution, Trial
+
+T = TypeVar("T")
 
 
 class Reader:
@@ -150,6 +153,8 @@ class Store(Reader):
         """Open the store at `path`, made if missing; `StoreError` if another process writes it."""
         check_place(path)
         self.path = path
+        self.when_unavailable: Callable[[UnavailableError], bool] | None = None
+        """Told that something could not be written; whether to try again. It may wait."""
         self._lock = WriterLock(path)
         try:
             self._engine = open_for_writing(path)
@@ -175,18 +180,15 @@ class Store(Reader):
 
     def record_plan(self, plan: Plan) -> None:
         """Add the study, trials and cells that are not there; mark cells no longer asked for."""
-        with self.writing() as connection:
-            planning.record_plan(connection, plan)
+        self._write(lambda connection: planning.record_plan(connection, plan))
 
     def start_attempt(self, trial_id: str) -> int:
         """The number of an attempt that begins now; earlier ones can record no more."""
-        with self.writing() as connection:
-            return recording.start_attempt(connection, trial_id)
+        return self._write(lambda connection: recording.start_attempt(connection, trial_id))
 
     def set_worker(self, trial_id: str, attempt: int, worker: Worker) -> None:
         """Say which process makes an attempt."""
-        with self.writing() as connection:
-            recording.set_worker(connection, trial_id, attempt, worker)
+        self._write(lambda c: recording.set_worker(c, trial_id, attempt, worker))
 
     def record(self, trial_id: str, attempt: int, events: Iterable[Event]) -> int:
         """Record what an attempt yielded, at once; the number of measurements that are new.
@@ -194,26 +196,38 @@ class Store(Reader):
         Checkpoint paths are relative to the folder of all checkpoints. Raises `RefusedError` if
         the attempt is not the trial's latest, or contradicts what is recorded.
         """
-        with self.writing() as connection:
-            return recording.record(connection, trial_id, attempt, events)
+        kept = tuple(events)
+        return self._write(lambda c: recording.record(c, trial_id, attempt, kept))
 
     def finish(
         self, trial_id: str, attempt: int, ending: Ending, events: Iterable[Event] = ()
     ) -> int:
         """Close an attempt with the last `events` that it left; as `record` otherwise."""
-        with self.writing() as connection:
-            new = recording.record(connection, trial_id, attempt, events)
+        kept = tuple(events)
+
+        def finish(connection: Connection) -> int:
+            new = recording.record(connection, trial_id, attempt, kept)
             recording.finish(connection, trial_id, attempt, ending)
             return new
 
+        return self._write(finish)
+
     def retry(self, which: Retry) -> list[str]:
         """See `scaling.store.chances.retry`."""
-        with self.writing() as connection:
-            return chances.retry(connection, which)
+        return self._write(lambda connection: chances.retry(connection, which))
 
     def set_states(
         self, trial_ids: Sequence[str], state: TrialState, failure: Failure | None = None
     ) -> None:
         """Set the state of trials that no attempt is at, e.g. because their trunk failed."""
-        with self.writing() as connection:
-            recording.set_states(connection, trial_ids, state, failure)
+        self._write(lambda c: recording.set_states(c, trial_ids, state, failure))
+
+    def _write(self, action: Callable[[Connection], T]) -> T:
+        """Do `action` in one transaction, again for as long as `when_unavailable` wants it."""
+        while True:
+            try:
+                with self.writing() as connection:
+                    return action(connection)
+            except UnavailableError as error:
+                if self.when_unavailable is None or not self.when_unavailable(error):
+                    raise
