@@ -25,6 +25,7 @@ from scaling.cli import (
     predict,
     retry,
     run,
+    slurm,
     status,
     surface,
 )
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command("plan", short_help="Show what a grid trains and costs.")(plan.plan)
 app.command("models", short_help="List models, their size and cost.")(models.models)
 app.command("run", short_help="Train and measure a grid.")(run.run)
+app.command("slurm", short_help="Write a batch job for SLURM.")(slurm.slurm)
 app.command("status", short_help="Show how far a run is.")(status.status)
 app.command("logs", short_help="Print a trial's log.")(logs.logs)
 app.command("retry", short_help="Try again what failed.")(retry.retry)
