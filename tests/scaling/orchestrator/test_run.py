@@ -5,7 +5,7 @@ from fake_trainer import METRICS, steps
 from small_plans import Runs, counts, plan_of
 
 from scaling.errors import ResourceError
-from scaling.orchestrator import RayExecutor
+from scaling.orchestrator import RayExecutor, order
 from scaling.store import Store, TrialState
 
 
@@ -100,7 +100,8 @@ def test_a_torn_checkpoint_is_not_used(here: Runs) -> None:
     assert counts(here.run(plan_of())) == (2, 1, 0, 0, len(METRICS))
 
 
-def test_what_takes_longest_starts_first(here: Runs) -> None:
+def test_what_takes_longest_starts_first(here: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order, "COVERAGE", 0.0)
     plan = plan_of(models=["tiny-a", "tiny-b"], schedules=["const-cooldown", "cosine"])
 
     here.run(plan)
