@@ -52,6 +52,10 @@ class PlannedTrial:
     resources: Resources = Resources()
     execution: Execution = Execution()  # noqa: RUF009  # frozen
 
+    rungs: tuple[Stop, ...] = ()
+    """Ascending, before the last stop: where a sweep decides whether this goes on; once the last
+    stop is measured nobody needs them."""
+
     @property
     def branch(self) -> tuple[str, int] | None:
         """The trunk's id and the samples seen that this branches off at; None for the others."""
@@ -67,6 +71,23 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Trials that differ in their recipe and serve one cell, of which most are stopped early."""
+
+    rungs: Mapping[str, tuple[int, ...]]
+    """By trial id the samples seen, ascending, at which it is compared; equally many for each."""
+    task: str
+    metric: str
+    reduction: int
+    """One of so many goes on at each rung."""
+
+    @property
+    def levels(self) -> int:
+        """How many rungs each member has."""
+        return len(next(iter(self.rungs.values())))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A study: its cells and its trials, trunks before the cooldowns that branch off them."""
 
@@ -75,6 +96,8 @@ class Plan:
     trials: tuple[PlannedTrial, ...]
     grid_text: str
     """The grid file as it was read, kept for provenance."""
+    sweeps: tuple[Sweep, ...] = ()
+    """Those that are stopped early; without the grid's word, none."""
     held_out_above_gflops: float | None = None
     """Compute above which points are held out of every fit, if the grid says so."""
 

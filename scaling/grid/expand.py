@@ -12,8 +12,9 @@ from scaling.families import FAMILIES, find_model
 from scaling.grid.cells import Asked, CellMaker, matches, matches_names
 from scaling.grid.machine import Strict, of_model
 from scaling.grid.spec import Grid
-from scaling.plan import Cell, Plan, PlannedTrial, Resources, with_branch_points
-from scaling.trial import Cooldown, Execution, Trial
+from scaling.grid.sweeps import sweeps_of
+from scaling.plan import Cell, Plan, PlannedTrial, Resources, Sweep, with_branch_points
+from scaling.trial import Cooldown, Execution, Stop, Trial
 
 
 def expand(grid: Grid, *, text: str, source: str) -> Plan:
@@ -31,10 +32,12 @@ def expand(grid: Grid, *, text: str, source: str) -> Plan:
         problems = ["exclude: leaves no cell at all"]
     if problems:
         raise GridError(source, _shortened(problems))
+    sweeps = sweeps_of(cells, grid.sweep) if grid.sweep else ()
     return Plan(
         study=grid.study,
         cells=tuple(cells),
-        trials=_trials(grid, cells),
+        trials=_trials(grid, cells, sweeps),
+        sweeps=sweeps,
         grid_text=text,
         held_out_above_gflops=grid.held_out,
     )
@@ -86,7 +89,7 @@ def _combinations(grid: Grid) -> Iterator[Asked]:
             yield asked
 
 
-def _trials(grid: Grid, cells: list[Cell]) -> tuple[PlannedTrial, ...]:
+def _trials(grid: Grid, cells: list[Cell], sweeps: tuple[Sweep, ...]) -> tuple[PlannedTrial, ...]:
     """Each trial once, trunks first, with its stops."""
     trials: dict[str, Trial] = {}
     tasks_at: defaultdict[str, dict[int, tuple[str, ...]]] = defaultdict(dict)
@@ -98,9 +101,19 @@ def _trials(grid: Grid, cells: list[Cell]) -> tuple[PlannedTrial, ...]:
             trunk = cell.trial.trunk
             trials.setdefault(trunk.id, trunk)
     stops = with_branch_points(trials, tasks_at)
+    rungs = {
+        trial_id: tuple(Stop(samples_seen=n, tasks=(sweep.task,)) for n in its)
+        for sweep in sweeps
+        for trial_id, its in sweep.rungs.items()
+    }
     common = cache(partial(_of_model, grid))
     planned = [
-        PlannedTrial(trial=trial, stops=stops[trial_id], **common(trial.family, trial.model))
+        PlannedTrial(
+            trial=trial,
+            stops=stops[trial_id],
+            rungs=rungs.get(trial_id, ()),
+            **common(trial.family, trial.model),
+        )
         for trial_id, trial in trials.items()
     ]
     return tuple(sorted(planned, key=lambda planned: isinstance(planned.trial, Cooldown)))

@@ -17,6 +17,7 @@ from scaling.evals import TASKS
 from scaling.families import FAMILIES
 from scaling.families._open_clip import canonical_name
 from scaling.grid.machine import ExecutionRule, ResourcesRule, Strict, of_model
+from scaling.grid.sweeps import SweepRule
 from scaling.grid.values import Condition, Warmup, parse_condition, parse_warmup
 from scaling.registry import Registry
 from scaling.schedule import COOLDOWN_SHAPES
@@ -220,6 +221,8 @@ class Grid(Strict):
     """By model name; `default` is for the others."""
     execution: dict[ModelName, ExecutionRule] = Field(default_factory=dict)
     """By model name; `default` is for the others."""
+    sweep: SweepRule | None = None
+    """How members of sweeps are stopped early; absent, all are trained to their end."""
     round_to_batch: bool = False
     """Round samples seen to whole batches instead of refusing what is not."""
 
@@ -262,6 +265,9 @@ class Grid(Strict):
             and execution.micro_batch_size == "auto"
             and resources.gpus > 1
         ]
+        if self.sweep and self.sweep.task not in self.evaluate:
+            word = unknown("task of this grid", self.sweep.task, self.evaluate)
+            problems.append(f"sweep.task: {word}")
         if problems:
             raise ProblemsError(problems)
         return self

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scaling.orchestrator.budget import Budget
+from scaling.orchestrator.halving import Halving
 from scaling.orchestrator.pace import Pace
 from scaling.orchestrator.remaining import Remaining
 from scaling.plan import PlannedTrial
@@ -55,12 +56,14 @@ class Allowance:
         budget: Budget,
         left: Mapping[str, Remaining],
         pace: Pace | None = None,
+        halving: Halving | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`left` is what is left of each trial; `clock` gives seconds since the epoch."""
         self._budget = budget
         self._left = dict(left)
         self._pace = pace or Pace()
+        self._halving = halving
         self._clock = clock
         self._started: dict[str, _Started] = {}
         self._gflops = 0.0
@@ -77,9 +80,11 @@ class Allowance:
 
     def allows(self, planned: PlannedTrial) -> bool:
         """Whether a trial can reach its next checkpoint within the budget."""
-        if not self._budget.is_limited:
+        if not self._budget.is_limited and self._halving is None:
             return True
         left = self._left[planned.trial.id]
+        if left.stops and not self._unhalved(planned.trial.id, left):
+            return False
         return not left.stops or self._affords(planned, left.samples_until[0])
 
     def begin(self, planned: PlannedTrial, left: Remaining) -> tuple[Stop, ...]:
@@ -90,6 +95,7 @@ class Allowance:
             within = [self._affords(planned, samples) for samples in until]
             # `allows` has said yes to the first; a second may have gone by since.
             count = max(1, next((i for i, yes in enumerate(within) if not yes), count))
+        count = min(count, self._unhalved(planned.trial.id, left))
         stops = left.stops[:count]
         if stops:
             self._started[planned.trial.id] = _Started(
@@ -101,6 +107,11 @@ class Allowance:
             )
         return stops
 
+    def _unhalved(self, trial_id: str, left: Remaining) -> int:
+        """How many of the stops left are not beyond the rung where a sweep decides next."""
+        limit = self._halving.limit(trial_id) if self._halving else None
+        return sum(limit is None or stop.samples_seen <= limit for stop in left.stops)
+
     def reached(self, trial_id: str, left: Remaining) -> bool:
         """Whether an attempt has nothing left to do of what it was allowed to do."""
         started = self._started.get(trial_id)
@@ -109,6 +120,9 @@ class Allowance:
 
     def saw(self, events: Iterable[Event]) -> None:
         """Note how far attempts are."""
+        events = tuple(events)
+        if self._halving is not None:
+            self._halving.saw(events)
         for event in events:
             started = self._started.get(event.trial_id)
             if started is None:
@@ -122,6 +136,9 @@ class Allowance:
         started = self._started.pop(trial_id, None)
         if left is not None:
             self._left[trial_id] = left
+        elif self._halving is not None:
+            # Complete members have been everywhere; others will arrive nowhere any more.
+            self._halving.fail(trial_id)
         if started is not None:
             seconds = self._clock() - started.began
             self._gflops += _gflops(started.planned, started.samples)

@@ -188,6 +188,7 @@ def how_far(tally: Tally) -> str:
         "to do": tally.count(TrialState.PENDING),
         "failed": tally.count(TrialState.FAILED, TrialState.DIVERGED),
         "blocked": tally.count(TrialState.BLOCKED),
+        "stopped early": tally.count(TrialState.STOPPED),
         "done before": tally.done_before,
     }
     parts = [f"{count:,} {word}" for word, count in counts.items() if count]

@@ -224,7 +224,7 @@ class Loop:
         _, left = self._left(attempt.planned)
         if left.stops and self._allowance.reached(attempt.trial_id, left):
             ending = Ending("paused", TrialState.PENDING)
-            self._close(attempt, ending, note="its next checkpoint is beyond the budget")
+            self._close(attempt, ending, note="what comes next is decided later")
             self._queue.add(attempt.trial_id)
         elif left.stops:
             missing = ", ".join(f"{stop.samples_seen:,}" for stop in left.stops)

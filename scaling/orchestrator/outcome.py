@@ -18,6 +18,8 @@ class Outcome:
     """Not finished because the run was stopped."""
     beyond_budget: int = 0
     """Not finished because a budget ended."""
+    stopped_early: int = 0
+    """Members of sweeps that others left behind, in this run or in an earlier one."""
     budget: str = ""
     """The limits of the run and what was spent of them, for people."""
     measurements: int
@@ -36,7 +38,12 @@ class Outcome:
     def __str__(self) -> str:
         """For people."""
         if not (
-            self.done or self.failed or self.blocked or self.interrupted or self.beyond_budget
+            self.done
+            or self.failed
+            or self.blocked
+            or self.interrupted
+            or self.beyond_budget
+            or self.stopped_early
         ):
             return f"nothing to do: all {self.already_done} trials are complete"
         counts = {
@@ -44,6 +51,7 @@ class Outcome:
             "done before": self.already_done,
             "failed": self.failed,
             "blocked": self.blocked,
+            "stopped early": self.stopped_early,
             "not finished": self.interrupted + self.beyond_budget,
         }
         trials = ", ".join(f"{count} {word}" for word, count in counts.items() if count)

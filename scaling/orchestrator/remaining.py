@@ -65,6 +65,11 @@ def remaining(
     for branch_point in branch_points:
         if branch_point not in there:
             tasks.setdefault(branch_point, ())
+    if tasks:
+        for rung in planned.rungs:
+            missing = tuple(its for its in rung.tasks if (rung.samples_seen, its) not in measured)
+            if missing:
+                tasks.setdefault(rung.samples_seen, missing)
     stops = tuple(Stop(samples_seen=n, tasks=tasks[n]) for n in sorted(tasks))
     begin = planned.branch[1] if planned.branch else 0
     if not stops:

@@ -9,6 +9,7 @@ from scaling.orchestrator.allowance import Allowance
 from scaling.orchestrator.display import Display, Lines, Several
 from scaling.orchestrator.executor import Executor
 from scaling.orchestrator.files import Files
+from scaling.orchestrator.halving import Halving
 from scaling.orchestrator.loop import Loop
 from scaling.orchestrator.outcome import Outcome
 from scaling.orchestrator.pace import Pace
@@ -52,18 +53,27 @@ def run_plan(
     lost, measurements = settle_lost(store, files, recorded)
     recorded |= store.recorded(lost)
     found = survey(plan, recorded, files, retry=policy.retry)
+    halving = _halving(plan, store, found)
     _write_states(store, recorded, found)
     with store.path.with_suffix(".log").open("a", encoding="utf-8") as log:
         show = Several(show, Lines(log), *beside(store.path, plan.study, files.root))
         show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
-        allowance = Allowance(policy.budget, found.left, Pace(plan.trials, store.throughputs()))
+        pace = Pace(plan.trials, store.throughputs())
+        allowance = Allowance(policy.budget, found.left, pace, halving)
         queue = Queue(plan, found, policy.order, allowance)
         loop = Loop(found, queue, store=store, files=files, executor=executor, show=show)
         try:
             left = [planned for planned in plan.trials if planned.trial.id in found.left]
             unfinished, stopped = 0, False
+            behind: list[str] = []
             if left:
                 unfinished, stopped = _execute(loop, left, executor, show, policy, store)
+            if halving:
+                behind = halving.stopped(queue.trial_ids)
+                unfinished -= len(behind)
+                store.set_states(behind, TrialState.STOPPED)
+                for trial_id in behind:
+                    show.state(trial_id, TrialState.STOPPED, "others of its sweep are better")
         finally:
             show.close()
     return Outcome(
@@ -73,6 +83,7 @@ def run_plan(
         blocked=len(loop.blocked),
         interrupted=unfinished if stopped else 0,
         beyond_budget=0 if stopped else unfinished,
+        stopped_early=len(found.stopped) + len(behind),
         budget=str(allowance),
         measurements=measurements + loop.measurements,
         seconds=time.monotonic() - began,
@@ -99,6 +110,20 @@ def _execute(
         return len(loop.interrupt(preempted=stop.is_preemption)), stop.is_made
 
 
+def _halving(plan: Plan, store: Store, found: Survey) -> Halving | None:
+    """How far sweeps are that are stopped early; who was stopped is no longer left."""
+    if not plan.sweeps:
+        return None
+    members = [trial_id for sweep in plan.sweeps for trial_id in sweep.rungs]
+    # Who is complete without having stood at a rung will not stand there any more.
+    out = {*found.failed, *found.blocked, *found.done}
+    halving = Halving(plan, store.values(members), out)
+    found.stopped = halving.stopped(found.left)
+    for trial_id in found.stopped:
+        del found.left[trial_id]
+    return halving
+
+
 def _tasks(plan: Plan, found: Survey) -> list[Task]:
     tasks = []
     for planned in plan.trials:
@@ -116,6 +141,8 @@ def _write_states(store: Store, recorded: Mapping[str, Recorded], found: Survey)
         wanted[TrialState.COMPLETE, None].append(trial_id)
     for trial_id in found.left:
         wanted[TrialState.PENDING, None].append(trial_id)
+    for trial_id in found.stopped:
+        wanted[TrialState.STOPPED, None].append(trial_id)
     for trial_id, reason in found.blocked.items():
         wanted[TrialState.BLOCKED, reason].append(trial_id)
     for (state, failure), trial_ids in wanted.items():

@@ -28,6 +28,8 @@ class Survey:
     failed: dict[str, Failure] = field(default_factory=dict)
     """Failed in an earlier run, and not tried again."""
     blocked: dict[str, Failure] = field(default_factory=dict)
+    stopped: list[str] = field(default_factory=list)
+    """Members of sweeps that others have left behind."""
 
 
 def survey(

@@ -8,7 +8,13 @@ from scaling.plan import PlannedTrial
 from scaling.store import TrialState
 from scaling.trial import CurvePoint, Event, Note, Progress, Throughput
 
-_FINISHED = {TrialState.COMPLETE, TrialState.FAILED, TrialState.DIVERGED, TrialState.BLOCKED}
+_FINISHED = {
+    TrialState.COMPLETE,
+    TrialState.FAILED,
+    TrialState.DIVERGED,
+    TrialState.BLOCKED,
+    TrialState.STOPPED,
+}
 
 
 @dataclass

@@ -177,6 +177,25 @@ def recorded(connection: Connection, trial_ids: Sequence[str]) -> dict[str, Reco
     return found
 
 
+def values(
+    connection: Connection, trial_ids: Sequence[str]
+) -> dict[tuple[str, int, str, str], float]:
+    """Every measurement of these trials, by trial, samples seen, task and metric."""
+    found: dict[tuple[str, int, str, str], float] = {}
+    for chunk in chunks(trial_ids):
+        for row in connection.execute(
+            select(
+                MeasurementRow.trial_id,
+                MeasurementRow.samples_seen,
+                MeasurementRow.task,
+                MeasurementRow.metric,
+                MeasurementRow.value,
+            ).where(MeasurementRow.trial_id.in_(chunk))
+        ):
+            found[row.trial_id, row.samples_seen, row.task, row.metric] = row.value
+    return found
+
+
 def checkpoints(
     connection: Connection, trial_ids: Sequence[str]
 ) -> defaultdict[str, list[Checkpoint]]:

@@ -16,6 +16,8 @@ class TrialState(StrEnum):
     DIVERGED = "diverged"
     BLOCKED = "blocked"
     """A cooldown whose trunk failed before the branch point."""
+    STOPPED = "stopped"
+    """A member of a sweep that others left behind; it has no result."""
     IMPORTED = "imported"
 
 

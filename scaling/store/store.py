@@ -108,6 +108,11 @@ class Reader:
         with self._transaction() as connection:
             return queries.recorded(connection, trial_ids)
 
+    def values(self, trial_ids: Sequence[str]) -> dict[tuple[str, int, str, str], float]:
+        """See `scaling.store.queries.values`."""
+        with self._transaction() as connection:
+            return queries.values(connection, trial_ids)
+
     def state(self, trial_id: str) -> TrialState:
         """The state of a trial."""
         return self.recorded([trial_id])[trial_id].state
