@@ -94,7 +94,8 @@ def _sentences(plan: "Plan", found: "Survey", estimate: "Estimate") -> Iterator[
     yield "time", _time(estimate)
     if len(found.left) < len(plan.trials):
         yield "done", _done(plan, found, estimate)
-    yield "makespan", _makespan(estimate)
+    if found.left:
+        yield "makespan", _makespan(estimate)
     yield "disk", _disk(estimate)
     yield (
         "memory",
