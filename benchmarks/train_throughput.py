@@ -28,11 +28,12 @@ import torch
 from training_loops import (
     Batch,
     Case,
+    Difference,
     Here,
     Loop,
     OpenClip,
+    difference,
     forward_gflops,
-    largest_difference,
 )
 
 T = TypeVar("T")
@@ -116,15 +117,15 @@ def contestants(case: Case, total_steps: int, *, compiled: bool) -> dict[str, Ca
     return makers
 
 
-def equal_losses(case: Case, batches: Sequence[Batch], *, compiled: bool) -> dict[str, float]:
-    """The largest relative difference to open_clip's loss in a step on each batch, by loop."""
+def equal_losses(case: Case, batches: Sequence[Batch], *, compiled: bool) -> dict[str, Difference]:
+    """How far losses are from open_clip's, with a step on each batch, by loop."""
     makers = contestants(case, len(batches), compiled=compiled)
     _collect(case.device)
     theirs = makers["open_clip"]().losses(batches)
     differences = {}
     for name in [name for name in makers if name.startswith("here")]:
         _collect(case.device)
-        differences[name] = largest_difference(makers[name]().losses(batches), theirs)
+        differences[name] = difference(makers[name]().losses(batches), theirs)
     return differences
 
 
@@ -146,10 +147,10 @@ def compare(case: Case, options: argparse.Namespace) -> dict[str, object]:
         "losses",
         lambda: equal_losses(case, _cycle(batches, options.equal_steps), compiled=options.compile),
     )
-    for name, difference in (differences or {}).items():
+    for name, found in (differences or {}).items():
         print(
-            f"  {name}: losses of {options.equal_steps} steps differ from open_clip's by at most "
-            f"{difference:.1e}, relative",
+            f"  {name}: losses of {options.equal_steps} steps differ from open_clip's by "
+            f"{found.mean:.1e} on average and {found.largest:.1e} at most, relative",
             flush=True,
         )
     loops = {name: found._asdict() for name, found in best.items()}
@@ -205,8 +206,8 @@ def in_memory(options: argparse.Namespace) -> None:
         family, _, model = model.partition(":")
         rows = int(batch_size or 64)
         while rows:
-            case = Case(family, model, rows, options.precision, device)
-            print(f"{family} {model}, batch {rows}, {options.precision}:", flush=True)
+            case = Case(family, model, rows, options.precision or "bf16", device)
+            print(f"{family} {model}, batch {rows}, {case.precision}:", flush=True)
             try:
                 found = _attempt(name, lambda case=case: compare(case, options))
                 results[name] = {"batch_size": rows, **(found or {})}
@@ -250,7 +251,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", choices=("cpu", "cuda"))
     parser.add_argument("--models", nargs="+", metavar="FAMILY:MODEL[@BATCH]")
-    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    parser.add_argument(
+        "--precision", choices=("bf16", "fp32"), help="default: bf16; programs both"
+    )
     parser.add_argument("--steps", type=int, default=50, help="timed steps")
     parser.add_argument("--equal-steps", type=int, default=100, help="steps of equal losses")
     parser.add_argument("--rounds", type=int, default=1, help="the best counts")
@@ -263,7 +266,10 @@ def main() -> None:
     if options.device is None:
         from training_programs import compare_programs
 
-        compare_programs(options.rounds, options.cores)
+        both = ("bf16", "fp32")
+        compare_programs(
+            options.rounds, options.cores, (options.precision,) if options.precision else both
+        )
     if options.device in (None, "cuda") and not torch.cuda.is_available():
         print("no GPU here: steps on batches in GPU memory are not measured")
         return

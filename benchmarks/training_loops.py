@@ -257,10 +257,17 @@ def forward_gflops(case: Case) -> float:
     return FAMILIES.get(case.family).profile(case.model).full_gflops
 
 
-def largest_difference(losses: Sequence[float], others: Sequence[float]) -> float:
-    """Relative, over all steps."""
-    assert len(losses) == len(others)
-    differences = (
-        abs(one - other) / abs(other) for one, other in zip(losses, others, strict=True)
-    )
-    return max((one if math.isfinite(one) else math.inf) for one in differences)
+class Difference(NamedTuple):
+    """Between the losses of two loops, relative, over all steps."""
+
+    mean: float
+    largest: float
+
+
+def difference(losses: Sequence[float], others: Sequence[float]) -> Difference:
+    """How far `losses` are from `others`, step by step."""
+    pairs = zip(losses, others, strict=True)
+    found = [abs(one - other) / abs(other) for one, other in pairs]
+    if not all(map(math.isfinite, found)):
+        return Difference(math.inf, math.inf)
+    return Difference(sum(found) / len(found), max(found))

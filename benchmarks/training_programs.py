@@ -76,7 +76,7 @@ class Timed(NamedTuple):
         return Timed(*map(max, self, other))
 
 
-def compare_programs(repeats: int, on_cores: Sequence[int]) -> None:
+def compare_programs(repeats: int, on_cores: Sequence[int], precisions: Sequence[str]) -> None:
     """Print the best of `repeats` rounds of every layout, which take turns, by number of cores."""
     cores = sorted(os.sched_getaffinity(0))
     print(
@@ -91,7 +91,7 @@ def compare_programs(repeats: int, on_cores: Sequence[int]) -> None:
             if count > len(cores):
                 print(f"no {count} cores here")
                 continue
-            for precision in ("bf16", "fp32"):
+            for precision in precisions:
                 best: dict[str, Timed] = {}
                 for _ in range(repeats):
                     for layout in LAYOUTS[count]:
