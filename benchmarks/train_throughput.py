@@ -29,6 +29,7 @@ from training_loops import (
     Batch,
     Case,
     Difference,
+    Drawn,
     Here,
     Loop,
     OpenClip,
@@ -80,11 +81,13 @@ def measure(make: Callable[[], Loop], batches: Sequence[Batch], steps: int) -> M
 
 
 def _seconds(loop: Loop, batches: Sequence[Batch], device: torch.device) -> float:
+    """On a CPU, seconds of its one thread: what else the machine does counts less."""
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     _wait_for(device)
-    began = time.perf_counter()
+    began = clock()
     loop.run(batches)
     _wait_for(device)
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def _wait_for(device: torch.device) -> None:
@@ -131,7 +134,7 @@ def equal_losses(case: Case, batches: Sequence[Batch], *, compiled: bool) -> dic
 
 def compare(case: Case, options: argparse.Namespace) -> dict[str, object]:
     """Every contestant in turn, `options.rounds` times; the best round of each is printed."""
-    batches = case.batches(DISTINCT_BATCHES)
+    batches = [case.batch(number) for number in range(DISTINCT_BATCHES)]
     total = WARMUP_STEPS + options.steps
     best: dict[str, Measured] = {}
     for _ in range(options.rounds):
@@ -145,7 +148,7 @@ def compare(case: Case, options: argparse.Namespace) -> dict[str, object]:
         print(f"  {name:26} {_in_words(case, found, peak, baseline)}", flush=True)
     differences = _attempt(
         "losses",
-        lambda: equal_losses(case, _cycle(batches, options.equal_steps), compiled=options.compile),
+        lambda: equal_losses(case, Drawn(case, options.equal_steps), compiled=options.compile),
     )
     for name, found in (differences or {}).items():
         print(
@@ -226,7 +229,7 @@ def _where(device: torch.device) -> str:
         f"open_clip {open_clip.__version__}"
     )
     if device.type != "cuda":
-        return f"{platform.processor() or platform.machine()}, one thread, {versions}"
+        return f"one thread of {platform.machine()}, CPU seconds, {versions}"
     return (
         f"{torch.cuda.get_device_name(device)}, {_product_tflops(device):.0f} TFLOP/s in an "
         f"8192 x 8192 x 8192 bf16 product, {versions}"

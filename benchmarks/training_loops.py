@@ -42,26 +42,23 @@ class Case(NamedTuple):
     precision: str
     device: torch.device
 
-    def batches(self, count: int) -> list[Batch]:
-        """Pictures of noise with captions of random words, on the device.
+    def batch(self, number: int) -> Batch:
+        """Pictures of noise with captions of random words, drawn on the device.
 
         Lengths are those of web captions: log-normal around 15 tokens, up to the whole context.
         """
-        config = find_model(self.family, self.model)
-        draw = torch.Generator().manual_seed(0)
-        shape = (self.batch_size, config.context_length)
-        found = []
-        for _ in range(count):
-            images = torch.randn(self.batch_size, 3, *[config.image_size] * 2, generator=draw)
-            spread = torch.exp(0.6 * torch.randn(self.batch_size, 1, generator=draw))
-            lengths = (15 * spread).round().clamp(4, config.context_length)
-            tokens = torch.randint(1, config.vocab_size - 2, shape, generator=draw)
-            positions = torch.arange(config.context_length)
-            tokens[:, 0] = config.vocab_size - 2
-            tokens[positions == lengths - 1] = config.vocab_size - 1
-            tokens[positions >= lengths] = 0
-            found.append((images.to(self.device), tokens.to(self.device)))
-        return found
+        config, rows = find_model(self.family, self.model), self.batch_size
+        draw = torch.Generator(self.device).manual_seed(number)
+        on = {"generator": draw, "device": self.device}
+        images = torch.randn(rows, 3, *[config.image_size] * 2, **on)
+        spread = torch.exp(0.6 * torch.randn(rows, 1, **on))
+        lengths = (15 * spread).round().clamp(4, config.context_length)
+        tokens = torch.randint(1, config.vocab_size - 2, (rows, config.context_length), **on)
+        positions = torch.arange(config.context_length, device=self.device)
+        tokens[:, 0] = config.vocab_size - 2
+        tokens[positions == lengths - 1] = config.vocab_size - 1
+        tokens[positions >= lengths] = 0
+        return images, tokens
 
     def trial(self, steps: int) -> Cosine:
         """The trial whose steps are taken."""
@@ -83,6 +80,29 @@ class Case(NamedTuple):
             recipe=recipe,
             samples_seen=steps * self.batch_size,
         )
+
+
+class Drawn(Sequence[Batch]):
+    """The first batches of a case, each drawn when it is asked for: more than memory holds.
+
+    A network that sees few batches again and again learns them by heart, and what is left of its
+    loss is then made of rounding.
+    """
+
+    def __init__(self, case: Case, count: int) -> None:
+        """So many."""
+        self._case = case
+        self._count = count
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._count
+
+    def __getitem__(self, number: Any) -> Any:
+        """Batch `number`."""
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        return self._case.batch(number)
 
 
 class Loop(Protocol):
@@ -184,7 +204,7 @@ class _Data:
     def __init__(self, batches: Sequence[Batch]) -> None:
         self.dataloader = self
         self.num_batches = len(batches)
-        self.num_samples = sum(len(images) for images, _ in batches)
+        self.num_samples = len(batches) * len(batches[0][0])
         self._batches = batches
 
     def set_epoch(self, epoch: int) -> None: ...
