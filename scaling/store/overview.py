@@ -2,7 +2,7 @@
 
 import difflib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, func, or_, select
@@ -82,11 +82,9 @@ def known_trial(connection: Connection, prefix: str) -> KnownTrial:
 
     Raises `StoreError` if there is none, with the nearest ids, or if there are several.
     """
-    ids = sorted(connection.scalars(select(TrialRow.id).where(TrialRow.source == "own")))
-    found = [trial_id for trial_id in ids if trial_id.startswith(prefix)]
-    if prefix not in found and len(found) != 1:
-        raise StoreError(_several(prefix, found) if found else _none(prefix, ids))
-    trial_id = prefix if prefix in found else found[0]
+    trial_id = the_only(
+        prefix, connection.scalars(select(TrialRow.id).where(TrialRow.source == "own"))
+    )
     row = connection.execute(
         select(
             TrialRow.state, TrialRow.failure_kind, TrialRow.failure, func.count(AttemptRow.number)
@@ -98,6 +96,17 @@ def known_trial(connection: Connection, prefix: str) -> KnownTrial:
     state, kind, text, attempts = row
     failure = Failure(kind, text or "") if kind else None
     return KnownTrial(trial_id=trial_id, state=state, failure=failure, attempts=attempts)
+
+
+def the_only(prefix: str, trial_ids: Iterable[str]) -> str:
+    """The id that is `prefix`, or the only one that begins so; raises as `known_trial`."""
+    ids = sorted(trial_ids)
+    found = [trial_id for trial_id in ids if trial_id.startswith(prefix)]
+    if prefix in found:
+        return prefix
+    if len(found) != 1:
+        raise StoreError(_several(prefix, found) if found else _none(prefix, ids))
+    return found[0]
 
 
 def _several(prefix: str, found: list[str]) -> str:
