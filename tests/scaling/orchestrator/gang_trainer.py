@@ -12,7 +12,7 @@ import fake_trainer
 
 from scaling import train as real
 from scaling.families import World
-from scaling.trial import Event, Work
+from scaling.trial import Event, Progress, Work
 
 
 def train(work: Work, *, world: World = World(), init_method: str = "") -> Iterator[Event]:  # noqa: B008
@@ -59,3 +59,13 @@ def _die_once(work: Work) -> None:
             done.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.005)
+
+
+def stall(work: Work, *, world: World, init_method: str) -> Iterator[Event]:
+    """Train really, but in the first attempt process 1 stops at its fifth report."""
+    reports = 0
+    for event in real.train(work, world=world, init_method=init_method):
+        reports += isinstance(event, Progress)
+        if work.attempt == 1 and world.rank == 1 and reports == 5:
+            time.sleep(3600)
+        yield event

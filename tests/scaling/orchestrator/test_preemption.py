@@ -1,5 +1,6 @@
 """Machines that take their resources back: what was done is saved, and goes on from there."""
 
+import json
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from fake_trainer import METRICS, steps
 from small_plans import Runs, counts, plan_of
+from test_gang import TWO
 from test_retries import attempts, failure_of_trunk
 from test_stopping import await_line, start
 
@@ -72,3 +74,37 @@ def test_a_trial_without_progress_in_three_slices_is_left_out(here: Runs) -> Non
         assert len(store.retry(Retry(kinds=(FailureKind.PREEMPTED,)))) == 1
     os.unlink(here.checkpoints / "mischief.json")
     assert counts(here.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
+
+
+@pytest.mark.slow
+def test_processes_that_train_together_leave_after_the_same_step(
+    tmp_path: Path, here: Runs
+) -> None:
+    grid = {
+        "schedules": ["cosine"],
+        "samples_seen": [3840],
+        "recipes": [{"batch_size": 64, "precision": "fp32", "warmup": "64 samples"}],
+        "resources": TWO,
+    }
+    here.run(plan_of(**grid), "scaling.train:train")
+    stopped = Runs(tmp_path / "stopped", LocalExecutor)
+    driver = start(stopped, "local", "scaling.train:train", json.dumps(grid))
+    deadline = time.monotonic() + 60
+    while not list(stopped.checkpoints.glob("*/journal-1.jsonl")) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.02)
+    time.sleep(0.2)
+
+    driver.send_signal(signal.SIGTERM)
+    _, err = driver.communicate(timeout=60)
+
+    assert driver.returncode == 130, err
+    assert [outcome for _, outcome, _ in attempts(stopped)] == ["preempted"]
+    with Store.read(stopped.db) as store:
+        (trial_id,) = (planned.trial.id for planned in plan_of(**grid).trials)
+        (saved,) = store.checkpoints(trial_id)
+    assert 0 < saved.samples_seen < 3840
+    assert saved.samples_seen % (8 * 64) == 0
+    assert counts(stopped.run(plan_of(**grid), "scaling.train:train"))[0] == 1
+    assert stopped.results() == here.results()

@@ -114,6 +114,27 @@ def test_a_trial_that_hangs_again_and_again_fails(
     assert "hung 3 times, at last: no progress for" in text
 
 
+@pytest.mark.slow
+def test_all_processes_that_train_together_write_their_stacks(
+    here: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "_BACKOFF_SECONDS", 0.01)
+    grid = {
+        "schedules": ["cosine"],
+        "samples_seen": [3840],
+        "recipes": [{"batch_size": 64, "precision": "fp32", "warmup": "64 samples"}],
+        "resources": {"default": {"gpus": 0, "processes": 2}},
+    }
+
+    outcome = here.run(plan_of(**grid), "gang_trainer:stall", stall_seconds=3)
+
+    assert outcome.done == 1
+    assert [ended for _, ended, _ in attempts(here)] == ["hung", "done"]
+    directory = here.directory("cosine")
+    assert "gang_trainer.py" in (directory / "attempt-1-rank-1.log").read_text()
+    assert "Timeout" in (directory / "attempt-1.log").read_text()
+
+
 def test_each_phase_may_be_silent_for_its_own_time() -> None:
     now = 0.0
     watch = Watch(10, clock=lambda: now)
