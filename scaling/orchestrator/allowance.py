@@ -20,6 +20,12 @@ from scaling.plan import PlannedTrial
 from scaling.trial import Checkpoint, Event, Measurement, Stop
 from scaling.units import format_gflops
 
+SECONDS_TO_SAVE = 60.0
+"""Before GPU-hours are used up, what runs is asked to save where it is; it has so long."""
+
+_MOST_TO_SAVE = 0.1
+"""Of a small budget at most so much is kept for that."""
+
 _SECONDS_PER_HOUR = 3600.0
 
 
@@ -73,10 +79,20 @@ class Allowance:
     @property
     def is_over(self) -> bool:
         """Whether a budget of time has ended, so that what runs must stop."""
-        deadline, hours = self._budget.deadline, self._budget.gpu_hours
+        deadline = self._budget.deadline
         if deadline is not None and self._clock() >= deadline.timestamp():
             return True
-        return hours is not None and self._gpu_hours_so_far() >= hours
+        return self.must_save
+
+    @property
+    def must_save(self) -> bool:
+        """Whether what is left of the GPU-hours is only enough to save what runs."""
+        hours = self._budget.gpu_hours
+        if hours is None:
+            return False
+        gpus = sum(its.planned.resources.gpus for its in self._started.values())
+        to_save = min(_MOST_TO_SAVE * hours, gpus * SECONDS_TO_SAVE / _SECONDS_PER_HOUR)
+        return self._gpu_hours_so_far() + to_save >= hours
 
     def allows(self, planned: PlannedTrial) -> bool:
         """Whether a trial can reach its next checkpoint within the budget."""

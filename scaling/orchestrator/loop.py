@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from scaling.orchestrator.allowance import SECONDS_TO_SAVE
 from scaling.orchestrator.display import Display
 from scaling.orchestrator.executor import Died, Done, Executor, Slot
 from scaling.orchestrator.files import Files
@@ -90,7 +91,9 @@ class Loop:
                 return
             self._listen()
         if stop.is_made:
-            self._let_save()
+            self._let_save(self._policy.grace_seconds)
+        elif self._allowance.must_save:
+            self._let_save(min(self._policy.grace_seconds, SECONDS_TO_SAVE))
 
     def _listen(self) -> None:
         for slot, message in self._executor.wait(_SECONDS_PER_ROUND):
@@ -100,11 +103,11 @@ class Loop:
             self._end_hung(slot)
         self._show.tick()
 
-    def _let_save(self) -> None:
+    def _let_save(self, seconds: float) -> None:
         """Ask attempts to save where they are and stop, and give them time for it."""
         for attempt in self._running.values():
             self._files.ask_to_stop(attempt.trial_id, attempt.number)
-        deadline = time.monotonic() + self._policy.grace_seconds
+        deadline = time.monotonic() + seconds
         while self._running and time.monotonic() < deadline:
             self._listen()
 

@@ -127,6 +127,21 @@ def test_no_trial_starts_that_cannot_reach_its_next_checkpoint_in_time(
     assert allowance(10.3).begin(TRUNK, survey.left[TRUNK.trial.id]) == TRUNK.stops
 
 
+@pytest.mark.parametrize(("hours", "end"), [(1.0, 3540), (0.01, 32.4)])
+def test_the_last_of_the_gpu_hours_is_for_saving_what_runs(hours: float, end: float) -> None:
+    now = 0.0
+    survey = everything(PLAN)
+    allowance = Allowance(Budget(gpu_hours=hours), survey.left, clock=lambda: now)
+    assert not allowance.is_over
+    allowance.begin(TRUNK, survey.left[TRUNK.trial.id])
+
+    now = end - 0.1
+    assert not allowance.must_save
+    now = end + 0.1
+    assert allowance.must_save
+    assert allowance.is_over
+
+
 def test_a_deadline_stops_what_runs_and_the_next_run_goes_on(here: Runs) -> None:
     here.mischief(trunk={"do": "wait"})
     deadline = datetime.now().astimezone() + timedelta(seconds=0.45)
