@@ -107,9 +107,12 @@ class Several:
 class Lines:
     """One line a trial event, with the time: for logs and for pipes."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(
+        self, stream: TextIO, *, seconds_between_sums: float = _SECONDS_BETWEEN_SUMS
+    ) -> None:
         """Write to `stream`."""
         self._stream = stream
+        self._seconds_between_sums = seconds_between_sums
         self._tally = Tally([], 0)
         self._blocked = ("", 0)
         self._summed_up = time.monotonic()
@@ -152,7 +155,7 @@ class Lines:
 
     def tick(self) -> None:
         """See `Display.tick`; now and then a line about everything."""
-        if time.monotonic() - self._summed_up >= _SECONDS_BETWEEN_SUMS:
+        if time.monotonic() - self._summed_up >= self._seconds_between_sums:
             self._say(how_far(self._tally))
 
     def close(self) -> None:

@@ -130,3 +130,21 @@ def test_the_log_beside_the_store_has_a_line_for_every_event(tmp_path: Path) -> 
     assert sum(" running (attempt 1)" in line for line in lines) == 3
     assert sum(" complete (" in line for line in lines) == 3
     assert sum(": shapes_classification acc1 " in line for line in lines) == 2
+
+
+def test_cooldowns_blocked_for_one_reason_are_counted() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream, seconds_between_sums=0)
+    trials = plan_of(samples_seen=[640, 1280, 2560, 5120]).trials
+    lines.begin([Task(planned, start=0, end=1000) for planned in trials], 0, {})
+    for planned in trials[1:4]:
+        lines.state(planned.trial.id, TrialState.BLOCKED, "its trunk failed")
+    lines.state(trials[4].trial.id, TrialState.RUNNING, "attempt 1")
+    lines.tick()
+
+    assert [line.partition(" ")[2] for line in stream.getvalue().splitlines()[1:]] == [
+        f"{trials[1].trial.id} blocked: its trunk failed",
+        "and 2 more blocked for the same reason",
+        f"{trials[4].trial.id} running (attempt 1)",
+        "1 running · 1 to do · 3 blocked · 60% of the compute · time left not known yet",
+    ]
