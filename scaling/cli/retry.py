@@ -29,10 +29,16 @@ def retry(
     ] = "failed",
     kinds: Annotated[
         list[Class] | None,
-        typer.Option("--class", help="That failed for this reason, whatever the state (repeat)."),
+        typer.Option(
+            "--class",
+            metavar="CLASS",
+            help="That failed for this reason, whatever the state: oom, hang, infra, bug, "
+            "diverged, preempted, setup or refused (repeat for several).",
+        ),
     ] = None,
     trials: Annotated[
-        list[str] | None, typer.Option("--trial", help="Beginning of an id (repeat).")
+        list[str] | None,
+        typer.Option("--trial", metavar="ID", help="Beginning of an id (repeat)."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:

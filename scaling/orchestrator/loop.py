@@ -105,6 +105,13 @@ class Loop:
 
     def _let_save(self, seconds: float) -> None:
         """Ask attempts to save where they are and stop, and give them time for it."""
+        if self._running:
+            logger.warning(
+                "stopping: %d running may take %g s to save where they are; Ctrl-C again does not "
+                "wait",
+                len(self._running),
+                self._policy.grace_seconds,
+            )
         for attempt in self._running.values():
             self._files.ask_to_stop(attempt.trial_id, attempt.number)
         deadline = time.monotonic() + seconds
