@@ -53,6 +53,9 @@ def test_trials_go_on_while_the_store_is_full_and_nothing_is_lost(
     runs.mischief(trunk={"do": "wait"})
     driver = start(runs, "ray", "fake_trainer:train", '{"samples_seen": [6400]}')
     await_line(driver, "running")
+    deadline = time.monotonic() + 60
+    while not list(elsewhere.glob("*/steps.txt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
     filler = fill(small_disk)
     await_line(driver, "nothing starts until this can be written again")
