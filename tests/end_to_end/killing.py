@@ -38,7 +38,7 @@ class Adversary:
         """
         driver = self._running_driver()
         if victim == "driver" and self._random.random() < 1 / 3:
-            self._await(lambda: False, self._random.uniform(0, 8))
+            self._await(lambda: False, self._random.uniform(0, 5))
         else:
             self._await(lambda: self._records() >= records and self._workers() != [])
             self._await(lambda: False, self._random.uniform(0, 0.3))

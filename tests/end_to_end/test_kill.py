@@ -15,7 +15,7 @@ GRID = """
 study: killed
 families: [clip, mammut]
 models: [tiny-a]
-samples_seen: [1024, 2048, 4096, 8192]
+samples_seen: [2048, 4096, 8192, 16384, 32768]
 datasets:
   shapes: {kind: shapes}
 schedules: [const-cooldown]

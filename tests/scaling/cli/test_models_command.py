@@ -74,7 +74,7 @@ def test_the_table_fits_in_80_columns() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--family", "clap"], "unknown family 'clap'; did you mean 'clip'?"),
+        (["--family", "siglop"], "unknown family 'siglop'; did you mean 'siglip'?"),
         (["ViT-B-31"], "unknown model 'ViT-B-31'; did you mean 'ViT-B-32'?"),
         (["ViT-B-31", "--family", "mammut"], "unknown model of mammut 'ViT-B-31'"),
     ],

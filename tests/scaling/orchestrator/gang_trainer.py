@@ -62,10 +62,10 @@ def _die_once(work: Work) -> None:
 
 
 def stall(work: Work, *, world: World, init_method: str) -> Iterator[Event]:
-    """Train really, but in the first attempt process 1 stops at its fifth report."""
+    """Train really, but in the first attempt process 1 stops at its second report of training."""
     reports = 0
     for event in real.train(work, world=world, init_method=init_method):
-        reports += isinstance(event, Progress)
-        if work.attempt == 1 and world.rank == 1 and reports == 5:
+        reports += isinstance(event, Progress) and event.phase == "train"
+        if work.attempt == 1 and world.rank == 1 and reports == 2:
             time.sleep(3600)
         yield event

@@ -121,7 +121,7 @@ def test_all_processes_that_train_together_write_their_stacks(
     monkeypatch.setattr(verdicts, "_BACKOFF_SECONDS", 0.01)
     grid = {
         "schedules": ["cosine"],
-        "samples_seen": [3840],
+        "samples_seen": [7680],
         "recipes": [{"batch_size": 64, "precision": "fp32", "warmup": "64 samples"}],
         "resources": {"default": {"gpus": 0, "processes": 2}},
     }

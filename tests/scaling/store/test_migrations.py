@@ -20,11 +20,17 @@ def old(tmp_path: Path) -> Path:
 
 
 def schema(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Version, and of each table the columns in their order."""
+    """Version, and of each table the columns in their order.
+
+    Without the lengths of text, which SQLite ignores: a later word for a failure is longer.
+    """
     with closing(sqlite3.connect(path)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         found = {
-            name: connection.execute(f"PRAGMA table_info({name})").fetchall()
+            name: [
+                (*column[:2], column[2].partition("(")[0], *column[3:])
+                for column in connection.execute(f"PRAGMA table_info({name})")
+            ]
             for (name,) in tables.fetchall()
         }
         return {**found, "version": connection.execute("PRAGMA user_version").fetchall()}
