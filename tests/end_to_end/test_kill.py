@@ -69,5 +69,5 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nobody_had(
         assert hashlib.sha256(content).hexdigest() == sha256
     outcomes = query(db, "SELECT outcome, count(*) FROM attempt GROUP BY outcome")
     assert {"lost", "died", "done"} <= dict(outcomes).keys()
-    assert adversary.finish() == "nothing to do: all 10 trials are complete\n"
+    assert adversary.finish() == "nothing to do: all 12 trials are complete\n"
     assert adversary.leftovers() == []
