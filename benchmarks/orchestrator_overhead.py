@@ -4,9 +4,9 @@
 
 Each trial leaves one measurement: here a line of its journal and a row of the store, both on the
 disk before anything goes on; in Tune one `tune.report`, whose files it flushes but does not sync.
-Ray, where it is used, has two CPUs and stands before the clock starts. CPU seconds are those of the
-process and of all that descend from it, Ray's own included. Tune gets fewer trials, as each takes
-longer.
+Ray, where it is used, has two CPUs and stands before the clock starts. CPU seconds are those of
+the process and of all that descend from it, Ray's own included. Tune without reuse gets
+few trials, as each takes seconds.
 """
 
 import subprocess
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CONTESTANTS = {
     "here, in this process": ("local", 200),
     "here, Ray": ("ray", 200),
-    "Tune, actors reused": ("tune-reuse", 60),
+    "Tune, actors reused": ("tune-reuse", 200),
     "Tune": ("tune", 10),
 }
 """Who runs how many trials."""

@@ -63,7 +63,7 @@ def main() -> None:
     for name, schedule in SCHEDULES.items():
         with tempfile.TemporaryDirectory() as folder:
             took[name] = run(schedule, Path(folder))
-        print(f"{name}: {', '.join(f'{n:.1f} {word}' for word, n in took[name].items())}")
+        print(f"{name}: {', '.join(f'{n:.4g} {word}' for word, n in took[name].items())}")
     cosine, shared = took.values()
     saved = [f"{1 - shared[word] / cosine[word]:.0%} {word}" for word in list(cosine)[1:]]
     print(f"saved: {', '.join(saved)}")
