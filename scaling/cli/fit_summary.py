@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from fitting.compare import BetterAt
+from fitting.verdict import winner
 from scaling.units import format_gflops
 
 Record = Mapping[str, Any]
-DECIDED = 0.95
 _SERIES = ("study", "dataset", "schedule", "task", "metric")
 
 
@@ -45,7 +46,8 @@ def _add(table: Table, one: Record) -> None:
 def _at(one: Record, at: Record) -> tuple[str, ...]:
     probability = at["probability_b_better"]
     ahead = one["b"] if probability >= 0.5 else one["a"]
-    decided = not one["doubts"] and max(probability, 1 - probability) >= DECIDED
+    best = winner((one["a"], one["b"]), BetterAt(**at))
+    decided = not one["doubts"] and best is not None
     return (
         _short(at["compute_gflops"]),
         f"{at['difference']:+.4f}",
