@@ -9,19 +9,19 @@ recipe's `caption_loss_weight`, as for every family.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from scaling.families import Ability, Profile, World
+from scaling.families import Ability, Profile
+from scaling.families._captioner import ContrastiveCaptioner
 from scaling.families._flops import coca_profile
 from scaling.families._open_clip import OpenModels
-from scaling.families._tokenizers import PAD_ID
 from scaling.families._towers import COCA, ModelConfig, ViTConfig
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from scaling.trial import Recipe
 
 
-class CocaFamily:
+class CocaFamily(ContrastiveCaptioner):
     """open_clip's CoCa. See `scaling.families.Family`."""
 
     models: Mapping[str, ModelConfig] = OpenModels("coca", COCA, has_captioner=True)
@@ -36,22 +36,6 @@ class CocaFamily:
         from scaling.families.coca.network import Coca
 
         return Coca(self._config(model), pad=recipe.pad if recipe else "attend")
-
-    def batch_losses(
-        self, features: "Mapping[str, Tensor]", scalars: "Mapping[str, Tensor]", world: World
-    ) -> "Mapping[str, Tensor]":
-        """The contrastive loss. See `Family.batch_losses`."""
-        from scaling.families._contrastive import contrastive_loss
-
-        return {"contrastive": contrastive_loss(features, scalars, world)}
-
-    def counts(self, tokens: "Tensor") -> "Mapping[str, Tensor]":
-        """Caption tokens that are not padding. See `Family.counts`."""
-        return {"caption": (tokens[:, 1:] != PAD_ID).sum()}
-
-    def weights(self, recipe: "Recipe") -> Mapping[str, float]:
-        """See `Family.weights`."""
-        return {"contrastive": 1.0, "caption": recipe.caption_loss_weight}
 
     def _config(self, model: str) -> ViTConfig:
         return cast("ViTConfig", self.models[model])
