@@ -9,6 +9,10 @@ ScalingError
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 
 class ScalingError(Exception):
@@ -40,6 +44,16 @@ class GridError(ScalingError):
     def __reduce__(self) -> tuple[type["GridError"], tuple[str, tuple[str, ...]]]:
         """Survive pickling, which Ray does to exceptions."""
         return (GridError, (self.source, self.problems))
+
+
+class OptionsError(ValueError):
+    """What is wrong with the options of one kind of dataset, evaluation set or task."""
+
+    def __init__(self, error: "ValidationError", model: "type[BaseModel]") -> None:
+        """`model` is what validated them."""
+        self.errors = error.errors()
+        self.model = model
+        super().__init__(str(error))
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

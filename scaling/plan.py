@@ -5,9 +5,10 @@ Plain data, made by `scaling.grid` and consumed by `scaling.store` and `scaling.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
+from scaling.evals._evaluation import Evaluation
 from scaling.families import Profile
 from scaling.trial import Cooldown, Execution, Stop, Trial
 
@@ -100,6 +101,8 @@ class Plan:
     """Those that are stopped early; without the grid's word, none."""
     held_out_above_gflops: float | None = None
     """Compute above which points are held out of every fit, if the grid says so."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    """What the names of tasks at stops stand for, and where their data is."""
 
 
 def with_branch_points(

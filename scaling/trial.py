@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from scaling.schedule import COOLDOWN_SHAPES, cosine_factor, warmup_factor
 from scaling.units import format_count
+
+if TYPE_CHECKING:
+    from scaling.evals._evaluation import Evaluation
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Sharding = Literal["ddp", "fsdp"]
@@ -348,6 +351,8 @@ class Work:
     """How long training may stand still; None if nobody watches."""
     deadline: float | None = None
     """When to save and stop, in seconds since the epoch."""
+    evaluation: "Evaluation | None" = None
+    """What the tasks of stops are; None for tasks of the catalogue that need no data."""
 
     @property
     def stop_file(self) -> Path:

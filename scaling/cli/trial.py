@@ -43,7 +43,8 @@ def trial(
     from scaling.grid import load_plan
     from scaling.store.overview import the_only
 
-    planned = {its.trial.id: its for its in load_plan(grid).trials}
+    plan = load_plan(grid)
+    planned = {its.trial.id: its for its in plan.trials}
     chosen = planned[the_only(trial, planned)]
     if not local:
         typer.echo(json.dumps(description(chosen), indent=2))
@@ -61,6 +62,7 @@ def trial(
             checkpoints=start,
             directory=folder.absolute(),
             execution=chosen.execution,
+            evaluation=plan.evaluation,
         ),
         pdb=pdb,
     )

@@ -1,20 +1,21 @@
-"""Evaluation tasks, one file each.
+"""Evaluation tasks, one file a kind.
 
-A module here, `scaling/evals/TASK.py`, registers the task by holding a `TASK` object that
-satisfies `Task`. Evaluation data is fixed: it depends neither on the trial nor on its training
-set.
+A module here, `scaling/evals/KIND.py`, registers the kind of task by holding a `TASK` object that
+satisfies `TaskKind`. What measurements are filed under, `imagenet1k`, is a kind on an evaluation
+set, declared in YAML (`scaling.evals._catalogue`). Evaluation data is fixed: it depends neither on
+the trial nor on its training set.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from scaling.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from scaling.datasets import Options
+    from scaling.evals._subject import Subject
     from scaling.families import Ability
-    from scaling.families._towers import ModelConfig
 
 MAIN_METRICS = frozenset(
     {"acc1", "image_retrieval_recall@5", "text_retrieval_recall@5", "mean_iou", "acc", "text_acc"}
@@ -39,17 +40,27 @@ def error_word(metric: str) -> str:
     return metric if is_loss(metric) else "error"
 
 
-class Task(Protocol):
-    """Something measured at a checkpoint, zero-shot."""
+class TaskKind(Protocol):
+    """Something that can be measured at a checkpoint."""
 
-    metrics: tuple[str, ...]
-    """The names of what `measure` returns."""
+    options: "type[Options]"
+    """What YAML may say of such a task: which set, and how it is measured."""
     needs: "Ability"
     """What it asks of a network."""
 
-    def measure(self, network: "nn.Module", config: "ModelConfig") -> Mapping[str, float]:
-        """Each metric's value for a network in eval mode, on the device of its parameters."""
+    # `Any` below is an instance of `options`.
+
+    def metrics(self, options: Any) -> tuple[str, ...]:
+        """The names of what `measure` returns, in order."""
+        ...
+
+    def check(self, options: Any, sets: Path | None) -> None:
+        """Raise `DataError` if what is needed is not on this machine, whose sets are in `sets`."""
+        ...
+
+    def measure(self, options: Any, subject: "Subject") -> Mapping[str, float]:
+        """Each metric's value for a network in eval mode; raises `DataError`."""
         ...
 
 
-TASKS: Registry[Task] = Registry("task", "scaling.evals", "TASK")
+TASK_KINDS: Registry[TaskKind] = Registry("task kind", "scaling.evals", "TASK")

@@ -6,34 +6,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling.evals._subject import as_array
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
-from scaling.families._towers import ModelConfig
 
 if TYPE_CHECKING:
-    from torch import nn
+    from scaling.evals._subject import Subject
 
 _PAIRS_AT_ONCE = 1600
 
 
 def caption_scores(
-    network: "nn.Module",
-    images: NDArray[np.uint8],
-    captions: Sequence[str],
-    config: ModelConfig,
+    subject: "Subject", images: NDArray[np.uint8], captions: Sequence[str]
 ) -> NDArray[np.float32]:
-    """Log-likelihoods (images, captions) of each caption given each image, in fp32."""
+    """Log-likelihoods (images, captions) of each caption given each image."""
     import torch
 
-    likelihood: Any = network.caption_log_likelihood
-    on = next(network.parameters()).device
-    tokens = torch.from_numpy(tokenize(captions, config)).to(on)
+    likelihood: Any = subject.network.caption_log_likelihood
+    tokens = torch.from_numpy(tokenize(captions, subject.config)).to(subject.device)
     images_at_once = max(1, _PAIRS_AT_ONCE // len(captions))
     scores = []
-    with torch.inference_mode():
+    with subject.computing():
         for first in range(0, len(images), images_at_once):
-            inputs = to_inputs(images[first : first + images_at_once], on)
+            inputs = to_inputs(images[first : first + images_at_once], subject.device)
             found = likelihood(inputs, tokens.repeat(len(inputs), 1))
-            scores.append(found.reshape(len(inputs), -1).float().cpu())
-    result: NDArray[np.float32] = torch.cat(scores).numpy()
-    return result
+            scores.append(as_array(found.reshape(len(inputs), -1)))
+    return np.concatenate(scores)

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling.evals._features import Features
 from scaling.evals._ranks import rank_of
+from scaling.evals._subject import Features
 
 
 def retrieval_metrics(

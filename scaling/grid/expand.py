@@ -1,13 +1,16 @@
 """Cells and trials of a validated grid."""
 
 import itertools
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 from scaling.errors import GridError, ScalingError
-from scaling.evals import TASKS
+from scaling.evals._catalogue import CATALOGUE
+from scaling.evals._evaluation import Evaluation
 from scaling.families import FAMILIES, find_model
 from scaling.grid.cells import Asked, CellMaker, matches, matches_names
 from scaling.grid.machine import Strict, of_model
@@ -15,6 +18,9 @@ from scaling.grid.spec import Grid
 from scaling.grid.sweeps import sweeps_of
 from scaling.plan import Cell, Plan, PlannedTrial, Resources, Sweep, with_branch_points
 from scaling.trial import Cooldown, Execution, Stop, Trial
+
+SETS_VARIABLE = "SCALING_EVALUATION_SETS"
+"""The environment's word for the folder of evaluation sets."""
 
 
 def expand(grid: Grid, *, text: str, source: str) -> Plan:
@@ -32,7 +38,7 @@ def expand(grid: Grid, *, text: str, source: str) -> Plan:
         problems = ["exclude: leaves no cell at all"]
     if problems:
         raise GridError(source, _shortened(problems))
-    sweeps = sweeps_of(cells, grid.sweep) if grid.sweep else ()
+    sweeps = _sweeps(grid, cells)
     return Plan(
         study=grid.study,
         cells=tuple(cells),
@@ -40,6 +46,24 @@ def expand(grid: Grid, *, text: str, source: str) -> Plan:
         sweeps=sweeps,
         grid_text=text,
         held_out_above_gflops=grid.held_out,
+        evaluation=_evaluation(grid),
+    )
+
+
+def _sweeps(grid: Grid, cells: list[Cell]) -> tuple[Sweep, ...]:
+    if grid.sweep is None:
+        return ()
+    return sweeps_of(
+        cells, grid.sweep, grid.sweep.metric or grid.task(grid.sweep.task).main_metric
+    )
+
+
+def _evaluation(grid: Grid) -> Evaluation:
+    folder = grid.evaluation_sets or os.environ.get(SETS_VARIABLE)
+    return Evaluation(
+        tasks={name: grid.task(name) for name in grid.evaluate},
+        sets=Path(folder).expanduser().absolute() if folder else None,
+        broken=grid.broken_images,
     )
 
 
@@ -69,8 +93,8 @@ def _unable_families(grid: Grid) -> list[str]:
     problems = []
     for (position, name), family in itertools.product(enumerate(grid.evaluate), grid.families):
         able = FAMILIES.get(family).abilities
-        if (needed := TASKS.get(name).needs) not in able:
-            others = [task for task in TASKS.names() if TASKS.get(task).needs in able]
+        if (needed := grid.task(name).of_kind.needs) not in able:
+            others = [task for task in CATALOGUE if CATALOGUE[task].of_kind.needs in able]
             problems.append(
                 f"evaluate.{position}: {name} needs {needed}, which {family} does not give "
                 f"(tasks for {family}: {', '.join(others) or 'none'}); a family with tasks of its "

@@ -8,9 +8,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from scaling.errors import GridError
+from scaling.errors import GridError, OptionsError
 from scaling.grid.expand import expand
-from scaling.grid.spec import Grid, OptionsError, ProblemsError
+from scaling.grid.spec import Grid, ProblemsError
 from scaling.plan import Plan
 
 

@@ -1,5 +1,7 @@
 """The grid as it is written: one pydantic model a section."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -7,13 +9,16 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from scaling.datasets import DATASETS, Options
-from scaling.errors import ScalingError, unknown
-from scaling.evals import TASKS
+from scaling.datasets import DATASETS
+from scaling.errors import OptionsError, ScalingError, unknown
+from scaling.evals._catalogue import CATALOGUE
+from scaling.evals._declared import Task
+from scaling.evaluation_sets import Broken
 from scaling.families import FAMILIES
 from scaling.families._open_clip import canonical_name
 from scaling.grid.machine import ExecutionRule, ResourcesRule, Strict, of_model
@@ -60,7 +65,6 @@ Once = AfterValidator(_each_once)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 FamilyName = Annotated[str, _known(FAMILIES)]
 ModelName = Annotated[str, AfterValidator(_canonical)]
-TaskName = Annotated[str, _known(TASKS)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 OptionValue = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str | list[float] | None
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -181,6 +185,13 @@ def _dataset(value: object) -> Data:
     return Data(kind=kind, options=options.model_dump(mode="json", exclude_defaults=True))
 
 
+def _declared(value: object) -> Mapping[str, object]:
+    """What declares a task, as it was written, once it is found good."""
+    Task.parse("task", value)
+    assert isinstance(value, Mapping)
+    return value
+
+
 def _kinds() -> str:
     return ", ".join(DATASETS.names())
 
@@ -212,7 +223,14 @@ class Grid(Strict):
     schedules: Annotated[tuple[Schedule, ...], Field(min_length=1)] = (Schedule(kind="cosine"),)
     recipes: tuple[RecipeRule, ...] = ()
     """The first that matches a cell is its recipe; none matching means all defaults."""
-    evaluate: Annotated[tuple[TaskName, ...], Field(min_length=1), Once]
+    tasks: dict[Name, Annotated[object, AfterValidator(_declared)]] = Field(default_factory=dict)
+    """Tasks of this grid's own, declared as in `experiments/evals/`."""
+    evaluate: Annotated[tuple[str, ...], Field(min_length=1), Once]
+    """Names of tasks: of the catalogue (`scaling tasks`), or of `tasks`."""
+    evaluation_sets: Path | None = None
+    """The folder of evaluation sets; unless given, what SCALING_EVALUATION_SETS says."""
+    broken_images: Broken = "error"
+    """What becomes of an evaluation picture that does not decode: an error, or a counted gap."""
     held_out: Annotated[float, BeforeValidator(_held_out_gflops)] | None = None
     """Forward GFLOPs above which measurements check a law and never make it."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Once] = (0,)
@@ -225,6 +243,18 @@ class Grid(Strict):
     """How members of sweeps are stopped early; absent, all are trained to their end."""
     round_to_batch: bool = False
     """Round samples seen to whole batches instead of refusing what is not."""
+
+    @field_validator("evaluate")
+    @classmethod
+    def _tasks_are_known(cls, names: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+        known = {*others.data.get("tasks", ()), *CATALOGUE}
+        if problems := [
+            f"evaluate.{position}: {unknown('task', name, known)}"
+            for position, name in enumerate(names)
+            if name not in known
+        ]:
+            raise ProblemsError(problems)
+        return names
 
     @model_validator(mode="after")
     def _schedules_have_names_of_their_own(self) -> "Grid":
@@ -268,23 +298,22 @@ class Grid(Strict):
         if self.sweep and self.sweep.task not in self.evaluate:
             word = unknown("task of this grid", self.sweep.task, self.evaluate)
             problems.append(f"sweep.task: {word}")
+        elif self.sweep and self.sweep.metric:
+            known = self.task(self.sweep.task).metrics
+            if self.sweep.metric not in known:
+                word = unknown(f"metric of {self.sweep.task}", self.sweep.metric, known)
+                problems.append(f"sweep.metric: {word}")
         if problems:
             raise ProblemsError(problems)
         return self
 
+    def task(self, name: str) -> Task:
+        """The task that `evaluate` calls by this name."""
+        return Task.parse(name, self.tasks[name]) if name in self.tasks else CATALOGUE[name]
+
     @property
     def _labels(self) -> tuple[str, ...]:
         return tuple(schedule.label for schedule in self.schedules)
-
-
-class OptionsError(ValueError):
-    """What is wrong with the options of one dataset."""
-
-    def __init__(self, error: ValidationError, model: type[Options]) -> None:
-        """`model` is what validated them."""
-        self.errors = error.errors()
-        self.model = model
-        super().__init__(str(error))
 
 
 class ProblemsError(ScalingError, ValueError):

@@ -4,10 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from scaling.errors import unknown
-from scaling.evals import MAIN_METRICS, TASKS
 from scaling.grid.machine import Strict
 from scaling.plan import Cell, Sweep
 from scaling.trial import Cosine
@@ -24,25 +22,11 @@ class SweepRule(Strict):
     reduction: Annotated[int, Field(ge=2)] = 3
     """One of so many goes on at each rung."""
 
-    @model_validator(mode="after")
-    def _task_has_metric(self) -> "SweepRule":
-        if self.task not in TASKS:
-            raise ValueError(unknown("task", self.task, TASKS.names()))
-        known = TASKS.get(self.task).metrics
-        if self.metric is not None and self.metric not in known:
-            raise ValueError(unknown(f"metric of {self.task}", self.metric, known))
-        return self
 
-    @property
-    def chosen_metric(self) -> str:
-        """`metric`, or the first main metric of the task."""
-        metrics = TASKS.get(self.task).metrics
-        main = [metric for metric in metrics if metric in MAIN_METRICS]
-        return self.metric or [*main, *metrics][0]
-
-
-def sweeps_of(cells: Sequence[Cell], rule: SweepRule) -> tuple[Sweep, ...]:
+def sweeps_of(cells: Sequence[Cell], rule: SweepRule, metric: str) -> tuple[Sweep, ...]:
     """The sweeps that `rule` can stop: cosine trials of one cell that differ in their recipe.
+
+    They are compared by `metric` of the rule's task.
 
     With n members there are as many rungs as n can be divided by the reduction, the last at
     1/reduction of the length, each other at 1/reduction of the next. Members whose warm-up or
@@ -67,7 +51,7 @@ def sweeps_of(cells: Sequence[Cell], rule: SweepRule) -> tuple[Sweep, ...]:
                 Sweep(
                     rungs=rungs,
                     task=rule.task,
-                    metric=rule.chosen_metric,
+                    metric=metric,
                     reduction=rule.reduction,
                 )
             )

@@ -183,6 +183,7 @@ class Loop:
             fits=self._store.rows_that_fit(planned.trial, planned.execution),
             stall_seconds=self._policy.stall_seconds,
             deadline=self._deadline,
+            evaluation=self._queue.evaluation,
         )
 
     def _left(self, planned: PlannedTrial) -> tuple[tuple[Checkpoint, ...], Remaining]:

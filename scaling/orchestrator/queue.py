@@ -26,6 +26,8 @@ class Queue:
         self.allowance = allowance or Allowance(Budget(), survey.left)
         self.shapes = {planned.resources for planned in plan.trials}
         """What the trials of the plan occupy."""
+        self.evaluation = plan.evaluation
+        """How they are measured."""
         self._trials = {planned.trial.id: planned for planned in plan.trials}
         self._rank = ranks(plan, survey, order)
         self._ready: list[tuple[Rank, str]] = []

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from scaling.datasets import DATASETS
 from scaling.errors import ScalingError
-from scaling.evals import TASKS
 from scaling.plan import Plan
 
 
@@ -25,14 +24,11 @@ def _data(plan: Plan) -> Iterator[str]:
 
 
 def _tasks(plan: Plan) -> Iterator[str]:
-    tasks = {task for planned in plan.trials for stop in planned.stops for task in stop.tasks}
-    for task in sorted(tasks):
+    for name, task in plan.evaluation.tasks.items():
         try:
-            its = TASKS.get(task)
-            if callable(check := getattr(its, "check", None)):
-                check()
+            task.check(plan.evaluation.sets)
         except (ScalingError, ImportError) as error:
-            yield f"evaluate.{task}: {error}"
+            yield f"evaluate.{name}: {error}"
 
 
 def _programs(*, uses_ray: bool) -> Iterator[str]:

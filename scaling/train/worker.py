@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from scaling.datasets import DATASETS, Stream
 from scaling.datasets._prefetch import ReadAhead
-from scaling.evals import TASKS
+from scaling.evals._evaluation import Evaluation
+from scaling.evals._subject import Subject
 from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
@@ -104,7 +105,7 @@ def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Eve
             yield from _save(session, work, pace)
             leaving.seconds_to_save = time.monotonic() - began
         if stop.tasks:
-            yield from _measure(session, stop, leaving)
+            yield from _measure(session, stop, work.evaluation or Evaluation(), leaving)
         meeting.wait()
 
 
@@ -214,7 +215,9 @@ def _batches(stream: Stream, session: Session, until: int) -> "ReadAhead[Arrays]
     return ReadAhead(read, step=trial.recipe.batch_size, until=until)
 
 
-def _measure(session: Session, stop: Stop, leaving: Leaving) -> Iterator[Event]:
+def _measure(
+    session: Session, stop: Stop, evaluation: Evaluation, leaving: Leaving
+) -> Iterator[Event]:
     network = session.whole_network()
     if session.world.rank:
         # That it waits for rank 0, which may take long.
@@ -223,12 +226,14 @@ def _measure(session: Session, stop: Stop, leaving: Leaving) -> Iterator[Event]:
     trial = session.trial
     config = FAMILIES.get(trial.family).models[trial.model]
     epochs = epochs_at(trial, stop.samples_seen, config.image_size)
+    subject = Subject(network, config, evaluation)
     for name in stop.tasks:
         if leaving.is_due():
             raise Preempted(f"stopped at {stop.samples_seen:,} samples seen, before {name}")
         yield _progress(session, "evaluate")
         with session.evaluating(network):
-            values = TASKS.get(name).measure(network, config)
+            task = evaluation.task(name)
+            values = task.of_kind.measure(task.choices(), subject)
         for metric, value in values.items():
             yield Measurement(
                 trial_id=trial.id,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from scaling.evals._accuracy import classification_metrics
 from scaling.evals._ranks import rank_of
 from scaling.evals._retrieval import retrieval_metrics
-from scaling.evals._zero_shot import classification_metrics
 
 RNG = np.random.default_rng(0)
 

@@ -3,31 +3,39 @@ import pytest
 import torch
 
 from scaling.datasets._shapes.held_out import CLASS_NAMES, captioned_images, classified_images
-from scaling.evals import MAIN_METRICS, TASKS, Task
-from scaling.evals._features import image_features, text_features
-from scaling.evals._zero_shot import classifier
+from scaling.evals import MAIN_METRICS
+from scaling.evals._catalogue import CATALOGUE
+from scaling.evals._declared import Task
+from scaling.evals._subject import Subject
 from scaling.families import FAMILIES
 
 CONFIG = FAMILIES.get("clip").models["tiny-a"]
 
 
-@pytest.fixture(params=TASKS.names())
+EMBEDDED = [name for name in CATALOGUE if name.startswith("shapes_")]
+
+
+def measured(task: Task, network: torch.nn.Module) -> dict[str, float]:
+    return dict(task.of_kind.measure(task.choices(), Subject(network, CONFIG)))
+
+
+@pytest.fixture(params=EMBEDDED)
 def task(request: pytest.FixtureRequest) -> Task:
-    return TASKS.get(request.param)
+    return CATALOGUE[request.param]
 
 
 @pytest.mark.parametrize("family", FAMILIES.names())
 def test_every_task_measures_every_family_that_is_able(task: Task, family: str) -> None:
-    if task.needs not in FAMILIES.get(family).abilities:
-        pytest.skip(f"{family} has no {task.needs}")
+    if task.of_kind.needs not in FAMILIES.get(family).abilities:
+        pytest.skip(f"{family} has no {task.of_kind.needs}")
     torch.manual_seed(0)
     network = FAMILIES.get(family).build("tiny-a").eval()
 
-    values = task.measure(network, CONFIG)
+    values = measured(task, network)
 
     assert tuple(values) == task.metrics
     assert all(isinstance(value, float) and 0 <= value <= 1 for value in values.values())
-    assert task.measure(network, CONFIG) == values
+    assert measured(task, network) == values
 
 
 def test_every_task_has_a_main_metric(task: Task) -> None:
@@ -64,8 +72,10 @@ def inputs_of(images: np.ndarray, captions: list[str]) -> tuple[list[bytes], lis
             return torch.zeros(len(inputs), 1)
 
     network = Recording({"which": 0}, {"which": 1}, 1)
-    image_features(network, images)
-    text_features(network, captions, CONFIG)
+    subject = Subject(network, CONFIG)
+    subject.image_features(images)
+    if captions:
+        subject.text_features(captions)
     return recorded[0], recorded[1]
 
 
@@ -83,7 +93,7 @@ def test_a_network_that_knows_everything_classifies_everything() -> None:
         width=100,
     )
 
-    values = TASKS.get("shapes_classification").measure(network, CONFIG)
+    values = measured(CATALOGUE["shapes_classification"], network)
 
     assert set(values.values()) == {1.0}
 
@@ -97,7 +107,7 @@ def test_a_network_that_knows_everything_retrieves_as_well_as_captions_allow() -
         width=500,
     )
 
-    values = TASKS.get("shapes_retrieval").measure(network, CONFIG)
+    values = measured(CATALOGUE["shapes_retrieval"], network)
 
     # Captions that several pictures share belong to one of them here.
     assert values["image_retrieval_recall@5"] > 0.7
@@ -109,10 +119,10 @@ def test_a_classifier_is_the_normalised_mean_of_its_prompts() -> None:
     network = FAMILIES.get("clip").build("tiny-a").eval()
     names, templates = ["a red circle", "a blue star"], ["{c}", "photo of {c}"]
 
-    found = classifier(network, CONFIG, names, templates)
+    found = Subject(network, CONFIG).classifier(names, templates)
 
     for row, name in zip(found, names, strict=True):
-        features = text_features(network, [name, f"photo of {name}"], CONFIG)
+        features = Subject(network, CONFIG).text_features([name, f"photo of {name}"])
         mean = features.mean(axis=0)
         np.testing.assert_allclose(row, mean / np.linalg.norm(mean), rtol=1e-5)
 
@@ -122,9 +132,11 @@ def test_features_of_many_images_do_not_depend_on_batches() -> None:
     network = FAMILIES.get("mammut").build("tiny-b").eval()
     images, _ = classified_images(20, CONFIG.image_size)
 
-    whole = image_features(network, images[:600])
+    subject = Subject(network, CONFIG)
 
-    np.testing.assert_allclose(image_features(network, images[590:600]), whole[590:], atol=1e-6)
+    whole = subject.image_features(images[:600])
+
+    np.testing.assert_allclose(subject.image_features(images[590:600]), whole[590:], atol=1e-6)
 
 
 class Describing(torch.nn.Module):
@@ -149,6 +161,6 @@ def test_a_network_that_describes_everything_classifies_everything() -> None:
     image_bytes, _ = inputs_of(images, [])
     network = Describing(dict(zip(image_bytes, labels.tolist(), strict=True)))
 
-    values = TASKS.get("shapes_generative_classification").measure(network, CONFIG)
+    values = measured(CATALOGUE["shapes_generative_classification"], network)
 
     assert set(values.values()) == {1.0}

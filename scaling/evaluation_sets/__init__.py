@@ -1,0 +1,82 @@
+"""Evaluation sets, one file per kind.
+
+A module here, `scaling/evaluation_sets/KIND.py`, registers the kind by holding a `SET` object that
+satisfies `EvaluationSet`. Options are validated when a grid is read, on a machine that may have
+neither torch nor the data; `open` is called where something is measured.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from scaling.datasets import Options
+from scaling.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Truth = Literal["labels", "captions", "masks"]
+"""What may be known of each picture: its class (or classes), texts that are true of it, the class
+of each of its pixels. A task asks for one of them."""
+
+Broken = Literal["error", "skip"]
+"""What becomes of a picture that does not decode: the end of the evaluation, or a counted gap."""
+
+
+class Batch(NamedTuple):
+    """Consecutive pictures of a set and what is true of them; what a set does not know is None."""
+
+    images: "NDArray[np.uint8]"
+    """(B, S, S, 3), RGB."""
+    labels: "NDArray[np.int64] | None" = None
+    """(B,) classes; (B, C) of 0 and 1 where a picture has several."""
+    captions: tuple[tuple[str, ...], ...] | None = None
+    """At least one a picture."""
+    masks: "NDArray[np.uint8] | None" = None
+    """(B, S, S) classes of pixels."""
+    metadata: "Mapping[str, NDArray[np.int64]] | None" = None
+    """(B,) each: what metrics by group go by, such as a region."""
+
+
+class Examples(Protocol):
+    """An evaluation set, opened: the same pictures in the same order each time."""
+
+    identity: str
+    """Of what is read: equal for equal contents, whatever the task and where the files lie."""
+    class_names: Sequence[str]
+    """At their labels; empty for a set without classes."""
+    templates: Sequence[str]
+    """Prompts that come with the set, `{c}` where the class name goes; may be empty."""
+    skipped: int
+    """Pictures so far that did not decode and were left out, if that is allowed."""
+
+    def batches(self, image_size: int) -> Iterator[Batch]:
+        """All of it, pictures `image_size` pixels square; raises `DataError`."""
+        ...
+
+
+class EvaluationSet(Protocol):
+    """A kind of evaluation set."""
+
+    options: type[Options]
+
+    def truths(self, options: Options) -> frozenset[Truth]:
+        """What such a set knows of its pictures."""
+        ...
+
+    def check(self, options: Options, folder: Path | None) -> None:
+        """Raise `DataError` if what `options` name is not on this machine.
+
+        `folder` is where this machine keeps evaluation sets; None if nobody said.
+        """
+        ...
+
+    def open(self, options: Options, folder: Path | None, broken: Broken = "error") -> Examples:
+        """The set, without having read its pictures; raises `DataError` if it is not there."""
+        ...
+
+
+EVALUATION_SETS: Registry[EvaluationSet] = Registry(
+    "evaluation set kind", "scaling.evaluation_sets", "SET"
+)

@@ -1,0 +1,101 @@
+"""The embedded evaluation set: pictures that no training stream can hold, drawn when needed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scaling.datasets import Options
+from scaling.evaluation_sets import Batch, Broken, Truth
+from scaling.vocabulary import with_article
+
+_BATCH_SIZE = 256
+
+Content = Literal["classes", "captions"]
+
+
+class ShapesOptions(Options):
+    """Which pictures, and how many."""
+
+    content: Content
+    """`classes`: one object each, as many of each of the 100 classes (shape x colour);
+    `captions`: scenes as in training."""
+    count: Annotated[int, Field(ge=1, le=100_000)]
+    """Pictures; of classes, a multiple of 100."""
+    captions_each: Annotated[int, Field(ge=1, le=100)] = 5
+    """True captions of each scene."""
+
+
+class ShapesExamples:
+    """See `scaling.evaluation_sets.Examples`."""
+
+    def __init__(self, options: ShapesOptions) -> None:
+        """Nothing is drawn yet."""
+        self._options = options
+        self.identity = f"shapes-{options.content}-{options.count}-{options.captions_each}"
+        self.skipped = 0
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """See `Examples.class_names`; with their article."""
+        if self._options.content == "captions":
+            return ()
+        from scaling.datasets._shapes.held_out import CLASS_NAMES
+
+        return tuple(with_article(name) for name in CLASS_NAMES)
+
+    @property
+    def templates(self) -> Sequence[str]:
+        """See `Examples.templates`."""
+        return ("{c}", "photo of {c}", "picture of {c}") if self.class_names else ()
+
+    def batches(self, image_size: int) -> Iterator[Batch]:
+        """See `Examples.batches`."""
+        for whole in (self._whole(image_size),):
+            count = len(whole.images)
+            for rows in (slice(n, n + _BATCH_SIZE) for n in range(0, count, _BATCH_SIZE)):
+                yield Batch(
+                    whole.images[rows],
+                    None if whole.labels is None else whole.labels[rows],
+                    None if whole.captions is None else whole.captions[rows],
+                )
+
+    def _whole(self, image_size: int) -> Batch:
+        from scaling.datasets._shapes.held_out import (
+            CLASS_NAMES,
+            captioned_images,
+            classified_images,
+        )
+
+        options = self._options
+        if options.content == "classes":
+            images, labels = classified_images(options.count // len(CLASS_NAMES), image_size)
+            return Batch(images, labels=labels)
+        images, captions, _ = captioned_images(options.count, options.captions_each, image_size)
+        own = tuple(tuple(captions[n :: options.count]) for n in range(options.count))
+        return Batch(images, captions=own)
+
+
+class Shapes:
+    """See `scaling.evaluation_sets.EvaluationSet`."""
+
+    options: type[Options] = ShapesOptions
+
+    def truths(self, options: Options) -> frozenset[Truth]:
+        """See `EvaluationSet.truths`."""
+        assert isinstance(options, ShapesOptions)
+        return frozenset({"labels" if options.content == "classes" else "captions"})
+
+    def check(self, options: Options, folder: Path | None) -> None:
+        """Nothing is needed."""
+
+    def open(
+        self, options: Options, folder: Path | None, broken: Broken = "error"
+    ) -> ShapesExamples:
+        """See `EvaluationSet.open`."""
+        assert isinstance(options, ShapesOptions)
+        return ShapesExamples(options)
+
+
+SET = Shapes()
