@@ -85,6 +85,11 @@ class Capacity:
         self._nodes = {**there, **self._nodes}
         return set(gone)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no node at all."""
+        return not self._nodes
+
     def could_ever_fit(self, resources: Resources) -> bool:
         """Whether there would be a place for `resources` if nothing ran."""
         return bool(_fit([node.emptied for node in self._usable], resources))

@@ -1,12 +1,20 @@
 """Ray, quietly: a cluster of this machine for as long as a run lasts, or one that stands."""
 
+import logging
 import os
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scaling.errors import ResourceError
 from scaling.orchestrator.capacity import Node
 from scaling.orchestrator.guard import Guard
+
+logger = logging.getLogger(__name__)
 
 _OBJECT_STORE_BYTES = 80 * 2**20
 """About the least that Ray takes: what goes through it are small messages; weights are files."""
@@ -50,6 +58,17 @@ class Cluster:
             if node["Alive"]
         ]
 
+    def start_again(self) -> list[Node]:
+        """The nodes of a cluster of our own that takes the place of one whose node died.
+
+        None on clusters that are not ours: whoever started those may bring nodes back.
+        """
+        if self._address is not None or not self._is_ours:
+            return []
+        logger.warning("Ray's node on this machine died; starting it again")
+        self.stop()
+        return self.start()
+
     def stop(self) -> None:
         """Disconnect, and end every process that `start` began."""
         if not self._is_ours:
@@ -70,21 +89,55 @@ class Cluster:
         ray._private.worker._worker_logs_enabled = False
         quiet = {"log_to_driver": False, "logging_level": "error"}
         if self._address is None:
-            self._guard = Guard(of_ray=True)
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                **quiet,
-            )
+            self._start_here(**quiet)
             return
         try:
-            ray.init(address=self._address, **quiet)
+            with _keeping_sigterm():
+                ray.init(address=self._address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             self._is_ours = False
             if self._address == "auto":
                 raise _nobody_answers(self._address, error) from error
             raise _not_let_in(self._address, error) from error
+
+    def _start_here(self, **quiet: Any) -> None:
+        """Start Ray on this machine, at the second try if the first fails."""
+        import ray
+
+        for is_last in (False, True):
+            self._guard = Guard(of_ray=True)
+            try:
+                with _keeping_sigterm():
+                    ray.init(
+                        address="local",
+                        include_dashboard=False,
+                        object_store_memory=_OBJECT_STORE_BYTES,
+                        **quiet,
+                    )
+            # A bare one, if a process of Ray died or was slow (`Node.__init__` in Ray 2.60).
+            except Exception as error:
+                ray.shutdown()
+                self._guard.release()
+                if is_last:
+                    self._is_ours = False
+                    raise ResourceError(
+                        f"Ray did not start on this machine: {' '.join(str(error).split())}; "
+                        "`--executor local` does without it"
+                    ) from error
+                logger.warning("Ray did not start (%s); once more", error)
+            else:
+                return
+
+
+@contextmanager
+def _keeping_sigterm() -> Iterator[None]:
+    """Give SIGTERM back to who had it: `ray.init` takes it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_answers(address: str) -> None:

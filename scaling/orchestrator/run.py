@@ -102,7 +102,6 @@ def _execute(
     with StopRequest() as stop:
         try:
             show.ready(executor.prepare(left))
-            stop.catch()
             store.when_unavailable = Waiting(stop)
             loop.run(stop, policy)
         finally:

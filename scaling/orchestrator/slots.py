@@ -146,6 +146,8 @@ class RayExecutor:
                 self.drop(slot)
             elif lost:
                 slot.lose(f"node {min(lost)} of the cluster is gone")
+        if self._capacity.is_gone and not self._slots:
+            self._capacity.update(self._cluster.start_again())
 
     def _room(self, resources: Resources) -> Place | None:
         if self._at_most is not None and len(self._slots) >= self._at_most:

@@ -43,7 +43,8 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         """Catch the signals from here on."""
-        self.catch()
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._asked) for number in _SIGNALS}
         return self
 
     def __exit__(
@@ -55,13 +56,6 @@ class StopRequest:
         """Leave the signals to whoever had them before."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-    def catch(self) -> None:
-        """Catch the signals, again if somebody else took them: `ray.init` does."""
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                before = signal.signal(number, self._asked)
-                self._before.setdefault(number, before)
 
     def _asked(self, number: int, frame: FrameType | None) -> None:
         if self.is_made:
