@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from killing import Adversary, Victim, query, results
+from drivers import query, results
+from killing import Adversary, Victim
 
 GRID = """
 study: killed
