@@ -1,13 +1,15 @@
 """What a run says while it goes on, all of it to stderr: stdout is for results."""
 
-import errno
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Protocol, TextIO
 
+from scaling.full_disk import doing_without
 from scaling.orchestrator.tally import Tally, Task
 from scaling.store import Failure, TrialState
 from scaling.trial import Event, Measurement, Note
@@ -97,11 +99,8 @@ class Several:
 
     def _each(self, tell: Callable[[Display], None]) -> None:
         for display in self._displays:
-            try:
+            with doing_without():
                 tell(display)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
 
 
 class Lines:
@@ -181,6 +180,17 @@ class Lines:
         self._summed_up = time.monotonic()
         self._stream.write(f"{datetime.now():%H:%M:%S} {line}\n")
         self._stream.flush()
+
+
+@contextmanager
+def lines_in(path: Path) -> Iterator[Lines]:
+    """Lines that are added to the file at `path`, as far as its disk has room."""
+    file = path.open("a", encoding="utf-8")
+    try:
+        yield Lines(file)
+    finally:
+        with doing_without():
+            file.close()
 
 
 def how_far(tally: Tally) -> str:

@@ -53,9 +53,15 @@ class Files:
         )
 
     def clear(self, trial_id: str, attempt: int) -> None:
-        """Make room for an attempt that begins: the journal of another store's is not its own."""
+        """Make room for an attempt that begins: the journal of another store's is not its own.
+
+        Earlier attempts have ended. A checkpoint that one was writing when it was killed is of no
+        use (`scaling.train.checkpoints.save` names it so until it is whole).
+        """
         self._journal(trial_id, attempt).unlink(missing_ok=True)
         self._stop_file(trial_id, attempt).unlink(missing_ok=True)
+        for path in self.directory(trial_id).glob("*.tmp"):
+            path.unlink(missing_ok=True)
 
     def ask_to_stop(self, trial_id: str, attempt: int) -> None:
         """Ask an attempt to save where it is and stop."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from scaling.full_disk import doing_without
 from scaling.orchestrator.allowance import SECONDS_TO_SAVE
 from scaling.orchestrator.display import Display
 from scaling.orchestrator.executor import Died, Done, Executor, Slot
@@ -113,7 +114,9 @@ class Loop:
                 self._policy.grace_seconds,
             )
         for attempt in self._running.values():
-            self._files.ask_to_stop(attempt.trial_id, attempt.number)
+            # Where there is no room for the request there is none for a checkpoint either.
+            with doing_without():
+                self._files.ask_to_stop(attempt.trial_id, attempt.number)
         deadline = time.monotonic() + seconds
         while self._running and time.monotonic() < deadline:
             self._listen()
@@ -266,9 +269,10 @@ class Loop:
         """Go on from the last checkpoint, unless worker after worker dies without progress."""
         trial_id = attempt.trial_id
         log = self._files.log(trial_id, attempt.number)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(death.text + "\n")
+        with doing_without():
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(death.text + "\n")
         events = left_behind(self._files, trial_id, attempt.number)
         progress = any(isinstance(event, Checkpoint | Measurement) for event in events)
         self._conclude(attempt, self._judge.death(trial_id, log, progress=progress), events)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scaling.orchestrator.allowance import Allowance
-from scaling.orchestrator.display import Display, Lines, Several
+from scaling.orchestrator.display import Display, Several, lines_in
 from scaling.orchestrator.executor import Executor
 from scaling.orchestrator.files import Files
 from scaling.orchestrator.halving import Halving
@@ -55,8 +55,8 @@ def run_plan(
     found = survey(plan, recorded, files, retry=policy.retry)
     halving = _halving(plan, store, found)
     _write_states(store, recorded, found)
-    with store.path.with_suffix(".log").open("a", encoding="utf-8") as log:
-        show = Several(show, Lines(log), *beside(store.path, plan.study, files.root))
+    with lines_in(store.path.with_suffix(".log")) as lines:
+        show = Several(show, lines, *beside(store.path, plan.study, files.root))
         show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
         pace = Pace(plan.trials, store.throughputs())
         allowance = Allowance(policy.budget, found.left, pace, halving)

@@ -4,7 +4,6 @@ The same generator runs in a Ray actor and in a plain loop. Free of SQL: workers
 store.
 """
 
-import errno
 import importlib
 import logging
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scaling.errors import ScalingError
+from scaling.full_disk import doing_without, is_full_disk
 from scaling.orchestrator.fitting_rows import fitting
 from scaling.orchestrator.stalls import writing_stacks
 from scaling.train import Diverged, Preempted
@@ -86,9 +86,10 @@ def attempt(trainer: str, work: Work, log: Path, **rank: Any) -> Iterator[Messag
         yield Batch(without_torn_task(gathered))
         yield Crash("preempted", str(request))
     except Exception as error:  # noqa: BLE001  # whatever it is, it fails this trial and no other
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+        with doing_without():
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                traceback.print_exc(file=file)
         yield Batch(without_torn_task(gathered))
         kind = _kind(error)
         text = f"{_in_words(error)} (traceback: {log})"
@@ -151,16 +152,12 @@ def _device() -> str:
 def _kind(error: Exception) -> CrashKind:
     if isinstance(error, Diverged):
         return "diverged"
-    if isinstance(error, ScalingError) or _is_full_disk(error):
+    if isinstance(error, ScalingError) or is_full_disk(error):
         return "setup"
     # torch.OutOfMemoryError, by name because torch may not be imported here.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "oom"
     return "bug"
-
-
-def _is_full_disk(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _in_words(error: Exception) -> str:
@@ -185,4 +182,5 @@ def _logging_to(log: Path) -> Iterator[None]:
     finally:
         logger.setLevel(before)
         logger.removeHandler(handler)
-        handler.close()
+        with doing_without():
+            handler.close()

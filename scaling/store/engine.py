@@ -129,6 +129,8 @@ def _write_ahead(engine: Engine, path: Path) -> None:
     try:
         connection.cursor().execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
+        if "is full" in str(error):
+            raise UnavailableError(f"{path}: {error}") from error
         raise StoreError(
             f"{path}: {error}; the store belongs on a local disk, network file systems lack the "
             "locks that it needs"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scaling.errors import StoreError
+from scaling.full_disk import doing_without
 
 
 class WriterLock:
@@ -38,7 +39,8 @@ class WriterLock:
         started = datetime.now(UTC).isoformat(timespec="seconds")
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(holder).encode(), 0)
+        with doing_without():
+            os.pwrite(self._file, json.dumps(holder).encode(), 0)
 
     def release(self) -> None:
         """Let others write."""

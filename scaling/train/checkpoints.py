@@ -1,6 +1,5 @@
 """Checkpoint files: written whole or not at all, and read only if they are what was written."""
 
-import errno
 import hashlib
 import os
 import pickle
@@ -12,6 +11,7 @@ from typing import IO, Any, cast
 import torch
 
 from scaling.errors import ResourceError
+from scaling.full_disk import is_full_disk
 from scaling.train.failures import CheckpointError
 from scaling.trial import Checkpoint
 
@@ -117,7 +117,7 @@ def _check_room(state: State, directory: Path) -> None:
 def _is_lack_of_room(error: BaseException | None) -> bool:
     """Whether a full disk or a quota is behind `error`; torch wraps what a file raises."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full_disk(error):
             return True
         error = error.__cause__ or error.__context__
     return False

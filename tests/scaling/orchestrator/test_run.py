@@ -117,6 +117,22 @@ def test_what_takes_longest_starts_first(here: Runs, monkeypatch: pytest.MonkeyP
     assert paths == sorted(paths, reverse=True)
 
 
+def test_a_checkpoint_that_a_killed_worker_left_half_written_is_cleared_away(here: Runs) -> None:
+    half = here.checkpoints / plan_of().trials[0].trial.id / "000000000512-1.tmp"
+    half.parent.mkdir()
+    half.write_bytes(b"half")
+
+    here.run(plan_of())
+
+    assert not half.exists()
+
+
+def test_a_log_that_finds_no_room_ends_nothing(here: Runs) -> None:
+    here.db.with_suffix(".log").symlink_to("/dev/full")
+
+    assert counts(here.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
+
+
 @pytest.mark.ray
 def test_more_cpus_than_a_node_has_are_refused_before_anything_starts(on_ray: Runs) -> None:
     plan = plan_of(resources={"tiny-a": {"cpus": 64}})

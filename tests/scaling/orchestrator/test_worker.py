@@ -62,6 +62,17 @@ def test_an_exception_ends_an_attempt_without_its_last_task(tmp_path: Path) -> N
     assert "MemoryError: no room" in (tmp_path / "log").read_text()
 
 
+def test_a_traceback_that_finds_no_room_does_not_change_what_is_said(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.symlink_to("/dev/full")
+    work = Work(trial=TRIAL, stops=(), checkpoints=(), directory=tmp_path)
+
+    *_, last = attempt("test_worker:failing", work, log)
+
+    assert isinstance(last, Crash)
+    assert last.kind == "oom"
+
+
 def scripted(work: Work) -> "list[Event]":
     return [POINT, CHECKPOINT, metric("x"), metric("y"), PROGRESS, metric("x", task="b")]
 
