@@ -58,7 +58,7 @@ def train(work: "Work") -> Iterator["Event"]:
 def run_here(executor: str, trials: int, folder: Path) -> None:
     """Run trials that differ in their seed."""
     from scaling.grid import expand, parse_grid
-    from scaling.orchestrator import LocalExecutor, RayExecutor, display, run_plan
+    from scaling.orchestrator import LocalExecutor, RayExecutor, run_plan, stderr_display
     from scaling.store import Store
 
     grid = {
@@ -81,7 +81,7 @@ def run_here(executor: str, trials: int, folder: Path) -> None:
             store,
             checkpoints=folder / "checkpoints",
             executor=kind(trainer="orchestrator_overhead:train"),
-            show=display(),
+            show=stderr_display(),
         )
     say("end")
     assert (outcome.done, outcome.measurements) == (trials, trials), outcome

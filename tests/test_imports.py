@@ -68,6 +68,12 @@ def test_a_step_needs_torch_and_open_clip_and_no_more_of_what_runs_grids(tmp_pat
     assert not there & {"ray", "sqlalchemy", "pandas", "pydantic", "scipy", "webdataset"}
 
 
+def test_a_worker_starts_without_the_store_and_the_displays(tmp_path: Path) -> None:
+    there = imported_by("import scaling.orchestrator.ray_slot", tmp_path)
+
+    assert not there & {*HEAVY, "rich", "pydantic"}
+
+
 def test_fit_and_plot_import_neither_torch_nor_ray(tmp_path: Path) -> None:
     published = GRID.parent / "published"
     subprocess.run(

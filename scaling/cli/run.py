@@ -95,9 +95,9 @@ def run(
         LocalExecutor,
         Policy,
         RayExecutor,
-        display,
         parse_deadline,
         run_plan,
+        stderr_display,
     )
     from scaling.store import Store
 
@@ -114,7 +114,7 @@ def run(
             executor=LocalExecutor()
             if executor == "local"
             else RayExecutor(slots=slots, address=address),
-            show=display(),
+            show=stderr_display(),
             policy=Policy(
                 retry=retry,
                 order=order,

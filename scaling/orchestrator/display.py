@@ -55,8 +55,8 @@ class Display(Protocol):
         ...
 
 
-def display() -> Display:
-    """A live view on a terminal, plain lines elsewhere."""
+def stderr_display() -> Display:
+    """A live view where stderr is a terminal, plain lines elsewhere."""
     if sys.stderr.isatty():
         from scaling.orchestrator.live import Live
 
