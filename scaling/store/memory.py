@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from scaling.store.tables import AttemptRow, TrialRow
 from scaling.trial import Execution, Trial
@@ -13,21 +13,25 @@ OUTCOME = "oom"
 """Of an attempt that exceeded the memory; with another outcome it teaches nothing any more."""
 
 
+_EXCEEDED = (
+    select(TrialRow.identity, AttemptRow.versions)
+    .join(TrialRow, TrialRow.id == AttemptRow.trial_id)
+    .where(
+        AttemptRow.outcome == OUTCOME,
+        TrialRow.family == bindparam("its_family"),
+        TrialRow.model == bindparam("its_model"),
+    )
+)
+
+
 def rows_that_fit(connection: Connection, trial: Trial, execution: Execution) -> dict[str, int]:
     """Most rows to compute at once, by device: half of the fewest that did not fit.
 
     From attempts of any trial of the same model that is computed in the same way. Empty where
     memory was never exceeded.
     """
-    found = connection.execute(
-        select(TrialRow.identity, AttemptRow.versions)
-        .join(TrialRow, TrialRow.id == AttemptRow.trial_id)
-        .where(
-            AttemptRow.outcome == OUTCOME,
-            TrialRow.family == trial.family,
-            TrialRow.model == trial.model,
-        )
-    )
+    of_model = {"its_family": trial.family, "its_model": trial.model}
+    found = connection.execute(_EXCEEDED, of_model)
     alike = _bears_on_memory(trial.identity(), asdict(execution))
     fit: dict[str, int] = {}
     for identity, versions in found:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVarTuple
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, or_, select
 
 from scaling.errors import StoreError, unknown
 from scaling.store.statements import chunks
@@ -53,6 +53,29 @@ _COLUMNS = {
 }
 _KEYS = tuple(name for name in _COLUMNS if name not in ("value", "epochs"))
 """What tells points apart, and orders them."""
+
+
+# Each trial is looked up when it starts and when it ends: to make a statement takes longer than to
+# execute it, so these are made once.
+_IDS: BindParameter[Sequence[str]] = bindparam("trial_ids", expanding=True)
+_STATES = select(TrialRow.id, TrialRow.state, TrialRow.failure_kind, TrialRow.failure).where(
+    TrialRow.id.in_(_IDS)
+)
+_OPEN_ATTEMPTS = (
+    select(*AttemptRow.__table__.columns)
+    .where(AttemptRow.trial_id.in_(_IDS), AttemptRow.ended.is_(None))
+    .order_by(AttemptRow.number)
+)
+_MEASURED = (
+    select(MeasurementRow.trial_id, MeasurementRow.samples_seen, MeasurementRow.task)
+    .where(MeasurementRow.trial_id.in_(_IDS))
+    .distinct()
+)
+_CHECKPOINTS = (
+    select(*CheckpointRow.__table__.columns)
+    .where(CheckpointRow.trial_id.in_(_IDS))
+    .order_by(CheckpointRow.samples_seen)
+)
 
 
 @dataclass
@@ -148,29 +171,18 @@ def recorded(connection: Connection, trial_ids: Sequence[str]) -> dict[str, Reco
     """What the store has of each of these trials, by id; unknown ones are absent."""
     found: dict[str, Recorded] = {}
     for chunk in chunks(trial_ids):
-        for trial in connection.execute(
-            select(TrialRow.id, TrialRow.state, TrialRow.failure_kind, TrialRow.failure).where(
-                TrialRow.id.in_(chunk)
-            )
-        ):
+        ids = {"trial_ids": chunk}
+        for trial in connection.execute(_STATES, ids):
             kind, text = trial.failure_kind, trial.failure
             found[trial.id] = Recorded(trial.state, Failure(kind, text or "") if kind else None)
-        for attempt in connection.execute(
-            select(*AttemptRow.__table__.columns)
-            .where(AttemptRow.trial_id.in_(chunk), AttemptRow.ended.is_(None))
-            .order_by(AttemptRow.number)
-        ):
+        for attempt in connection.execute(_OPEN_ATTEMPTS, ids):
             found[attempt.trial_id].open_attempt = OpenAttempt(
                 number=attempt.number,
                 started=attempt.started,
                 host=attempt.host,
                 pid=attempt.pid,
             )
-        for row in connection.execute(
-            select(MeasurementRow.trial_id, MeasurementRow.samples_seen, MeasurementRow.task)
-            .where(MeasurementRow.trial_id.in_(chunk))
-            .distinct()
-        ):
+        for row in connection.execute(_MEASURED, ids):
             found[row.trial_id].measured.add((row.samples_seen, row.task))
     for trial_id, saved in checkpoints(connection, trial_ids).items():
         found[trial_id].checkpoints = saved
@@ -202,11 +214,7 @@ def checkpoints(
     """The checkpoints of each of these trials, ascending; paths as recorded, relative."""
     found: defaultdict[str, list[Checkpoint]] = defaultdict(list)
     for chunk in chunks(trial_ids):
-        for row in connection.execute(
-            select(*CheckpointRow.__table__.columns)
-            .where(CheckpointRow.trial_id.in_(chunk))
-            .order_by(CheckpointRow.samples_seen)
-        ):
+        for row in connection.execute(_CHECKPOINTS, {"trial_ids": chunk}):
             found[row.trial_id].append(
                 Checkpoint(
                     trial_id=row.trial_id,

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, update
 
 from scaling.errors import StoreError
 from scaling.store.statements import chunks
@@ -26,6 +26,20 @@ from scaling.store.tables import (
 from scaling.store.times import now
 from scaling.trial import Checkpoint, CurvePoint, Event, Measurement, Note, Throughput
 
+# What each trial needs is made once: to make a statement takes longer than to execute it.
+_TRIAL: BindParameter[str] = bindparam("its_trial")
+_IS_ATTEMPT = (AttemptRow.trial_id == _TRIAL, AttemptRow.number == bindparam("its_number"))
+_LATEST = select(func.max(AttemptRow.number)).where(AttemptRow.trial_id == _TRIAL)
+_VERSIONS = select(AttemptRow.versions).where(*_IS_ATTEMPT)
+_SET_OF_ATTEMPT = update(AttemptRow).where(*_IS_ATTEMPT)
+_SET_OF_TRIALS = update(TrialRow).where(TrialRow.id.in_(bindparam("trial_ids", expanding=True)))
+_FROM_ON = {
+    table: select(*table.__table__.columns).where(
+        table.trial_id == _TRIAL, table.samples_seen >= bindparam("first")
+    )
+    for table in (CheckpointRow, CurveRow, MeasurementRow)
+}
+
 
 class RefusedError(StoreError):
     """A record from a stale attempt, or one that contradicts what is recorded."""
@@ -34,18 +48,16 @@ class RefusedError(StoreError):
 def start_attempt(connection: Connection, trial_id: str) -> int:
     """The number of an attempt that begins now; whatever an earlier one still says is stale."""
     number = _latest_attempt(connection, trial_id) + 1
-    connection.execute(insert(AttemptRow).values(trial_id=trial_id, number=number, started=now()))
+    row = {"trial_id": trial_id, "number": number, "started": now()}
+    connection.execute(insert(AttemptRow), row)
     set_states(connection, [trial_id], TrialState.RUNNING, None)
     return number
 
 
 def set_worker(connection: Connection, trial_id: str, attempt: int, worker: Worker) -> None:
     """Say which process makes an attempt."""
-    connection.execute(
-        update(AttemptRow)
-        .where(AttemptRow.trial_id == trial_id, AttemptRow.number == attempt)
-        .values(host=worker.host, pid=worker.pid, versions=dict(worker.versions))
-    )
+    values = {"host": worker.host, "pid": worker.pid, "versions": dict(worker.versions)}
+    _set_of_attempt(connection, trial_id, attempt, values)
 
 
 def record(connection: Connection, trial_id: str, attempt: int, events: Iterable[Event]) -> int:
@@ -69,15 +81,15 @@ def record(connection: Connection, trial_id: str, attempt: int, events: Iterable
     return _merge(connection, MeasurementRow, attempt, measurements)
 
 
-def finish(connection: Connection, trial_id: str, attempt: int, ending: Ending) -> None:
-    """Close an attempt and set the state of its trial; raises `RefusedError` if it is stale."""
-    record(connection, trial_id, attempt, ())
-    connection.execute(
-        update(AttemptRow)
-        .where(AttemptRow.trial_id == trial_id, AttemptRow.number == attempt)
-        .values(ended=now(), outcome=ending.outcome)
-    )
+def finish(
+    connection: Connection, trial_id: str, attempt: int, ending: Ending, events: Iterable[Event]
+) -> int:
+    """`record` the last events of an attempt, close it and set the state of its trial."""
+    new = record(connection, trial_id, attempt, events)
+    closing = {"ended": now(), "outcome": ending.outcome}
+    _set_of_attempt(connection, trial_id, attempt, closing)
     set_states(connection, [trial_id], ending.state, ending.failure)
+    return new
 
 
 def set_states(
@@ -90,34 +102,34 @@ def set_states(
         "failure": failure.text if failure else None,
     }
     for chunk in chunks(trial_ids):
-        connection.execute(update(TrialRow).where(TrialRow.id.in_(chunk)).values(values))
+        connection.execute(_SET_OF_TRIALS, {"trial_ids": chunk, **values})
 
 
 def _add_notes(connection: Connection, trial_id: str, attempt: int, notes: Sequence[str]) -> None:
     """Keep with an attempt what it did otherwise than asked."""
-    row = (AttemptRow.trial_id == trial_id, AttemptRow.number == attempt)
-    versions = connection.scalar(select(AttemptRow.versions).where(*row)) or {}
+    row = {"its_trial": trial_id, "its_number": attempt}
+    versions = connection.scalar(_VERSIONS, row) or {}
     together = list(dict.fromkeys([*versions.get("notes", ()), *notes]))
-    connection.execute(
-        update(AttemptRow).where(*row).values(versions={**versions, "notes": together})
-    )
+    values = {"versions": {**versions, "notes": together}}
+    _set_of_attempt(connection, trial_id, attempt, values)
 
 
 def _set_throughput(
     connection: Connection, trial_id: str, attempt: int, so_far: Throughput
 ) -> None:
-    connection.execute(
-        update(AttemptRow)
-        .where(AttemptRow.trial_id == trial_id, AttemptRow.number == attempt)
-        .values(trained_samples=so_far.samples, trained_seconds=so_far.seconds)
-    )
+    values = {"trained_samples": so_far.samples, "trained_seconds": so_far.seconds}
+    _set_of_attempt(connection, trial_id, attempt, values)
+
+
+def _set_of_attempt(
+    connection: Connection, trial_id: str, attempt: int, values: Mapping[str, Any]
+) -> None:
+    row = {"its_trial": trial_id, "its_number": attempt}
+    connection.execute(_SET_OF_ATTEMPT, {**row, **values})
 
 
 def _latest_attempt(connection: Connection, trial_id: str) -> int:
-    number = connection.scalar(
-        select(func.max(AttemptRow.number)).where(AttemptRow.trial_id == trial_id)
-    )
-    return int(number or 0)
+    return int(connection.scalar(_LATEST, {"its_trial": trial_id}) or 0)
 
 
 def _fields(event: Checkpoint | CurvePoint | Measurement) -> dict[str, Any]:
@@ -172,11 +184,8 @@ def _known(
 ) -> dict[tuple[Any, ...], Mapping[str, Any]]:
     """What the table says about the trial of `rows`, from the first of their samples seen on."""
     first = min(row["samples_seen"] for row in rows)
-    there = connection.execute(
-        select(*table.__table__.columns).where(
-            table.trial_id == rows[0]["trial_id"], table.samples_seen >= first
-        )
-    )
+    place = {"its_trial": rows[0]["trial_id"], "first": first}
+    there = connection.execute(_FROM_ON[table], place)
     return {tuple(row[name] for name in table.natural_key): dict(row) for row in there.mappings()}
 
 

@@ -209,13 +209,7 @@ class Store(Reader):
     ) -> int:
         """Close an attempt with the last `events` that it left; as `record` otherwise."""
         kept = tuple(events)
-
-        def finish(connection: Connection) -> int:
-            new = recording.record(connection, trial_id, attempt, kept)
-            recording.finish(connection, trial_id, attempt, ending)
-            return new
-
-        return self._write(finish)
+        return self._write(lambda c: recording.finish(c, trial_id, attempt, ending, kept))
 
     def retry(self, which: Retry) -> list[str]:
         """See `scaling.store.chances.retry`."""
