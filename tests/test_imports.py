@@ -71,7 +71,7 @@ def test_a_step_needs_torch_and_open_clip_and_no_more_of_what_runs_grids(tmp_pat
 def test_a_worker_starts_without_the_store_and_the_displays(tmp_path: Path) -> None:
     there = imported_by("import scaling.orchestrator.ray_slot", tmp_path)
 
-    assert not there & {*HEAVY, "rich", "pydantic"}
+    assert not there & {*HEAVY, "rich"}
 
 
 def test_fit_and_plot_import_neither_torch_nor_ray(tmp_path: Path) -> None:
