@@ -244,6 +244,8 @@ class Checkpoint:
     path: Path
     sha256: str
     bytes: int
+    forced: bool = False
+    """Saved between two stops, because the attempt had to leave: kept only until it is passed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,10 @@ class Files:
         absolute = (replace(c, path=self.root / c.path) for c in checkpoints)
         return tuple(checkpoint for checkpoint in absolute if _is_there(checkpoint))
 
+    def delete(self, checkpoint: Checkpoint) -> None:
+        """Delete the file of one of the store's checkpoints, if it is there."""
+        (self.root / checkpoint.path).unlink(missing_ok=True)
+
     def relative(self, events: Iterable[Event]) -> tuple[Event, ...]:
         """`events` as the store records them: paths relative to the root."""
         return tuple(

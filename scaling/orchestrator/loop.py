@@ -14,8 +14,10 @@ from scaling.orchestrator.health import Health, left_out
 from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining, remaining
+from scaling.orchestrator.retention import Retention
 from scaling.orchestrator.settling import left_behind, settle
 from scaling.orchestrator.stalls import Watch
+from scaling.orchestrator.start import Start, start_of
 from scaling.orchestrator.stopping import StopRequest
 from scaling.orchestrator.survey import Survey, blocked_by
 from scaling.orchestrator.verdicts import Judge, Verdict, failed
@@ -70,6 +72,7 @@ class Loop:
         self._branch_points = found.branch_points
         self._store = store
         self._files = files
+        self._retention = Retention(store, files)
         self._executor = executor
         self._show = show
         self._running: dict[Slot, _Attempt] = {}
@@ -87,8 +90,8 @@ class Loop:
         self._policy = policy
         while not (stop.is_made or self._allowance.is_over) and (self._running or self._queue):
             self._start_what_fits()
-            assert self._running or self._queue.may_go_on, "trials wait for a trunk that is gone"
             if not self._running and self._queue.is_over_budget:
+                assert self._queue.may_go_on or not self._queue, "trials wait for a lost trunk"
                 return
             self._listen()
         if stop.is_made:
@@ -159,27 +162,29 @@ class Loop:
     def _start(self, planned: PlannedTrial, slot: Slot) -> None:
         trial_id = planned.trial.id
         self._queue.remove(trial_id)
-        attempt = _Attempt(planned, self._store.start_attempt(trial_id))
+        start = self._start_of(planned)
+        if start.other_parent is not None:
+            self._executor.drop(slot)
+            self._block([trial_id], start.other_parent)
+            return
+        attempt = _Attempt(planned, self._store.start_attempt(trial_id, start.began))
         self._running[slot] = attempt
         self._watches[slot] = Watch(self._policy.stall_seconds)
         self._files.clear(trial_id, attempt.number)
         words = f"attempt {attempt.number}"
         self._show.state(trial_id, TrialState.RUNNING, words, attempt=attempt.number)
-        slot.start(self._work(attempt), self._files.log(trial_id, attempt.number))
+        slot.start(self._work(attempt, start), self._files.log(trial_id, attempt.number))
 
-    def _work(self, attempt: _Attempt) -> Work:
-        """What is left to do now: earlier attempts and the trunk have added to the store."""
+    def _start_of(self, planned: PlannedTrial) -> Start:
+        """Where a trial begins now: earlier attempts and the trunk have added to the store."""
+        return start_of(planned, *self._left(planned), store=self._store, files=self._files)
+
+    def _work(self, attempt: _Attempt, start: Start) -> Work:
         planned, trial_id = attempt.planned, attempt.trial_id
-        own, left = self._left(planned)
-        inherited: tuple[Checkpoint, ...] = ()
-        if planned.branch:
-            trunk_id, branch_point = planned.branch
-            of_trunk = self._files.present(self._store.checkpoints(trunk_id))
-            inherited = tuple(c for c in of_trunk if c.samples_seen == branch_point)
         return Work(
             trial=planned.trial,
-            stops=self._allowance.begin(planned, left),
-            checkpoints=(*inherited, *own),
+            stops=self._allowance.begin(planned, start.left),
+            checkpoints=start.checkpoints,
             directory=self._files.directory(trial_id),
             attempt=attempt.number,
             execution=planned.execution,
@@ -232,7 +237,7 @@ class Loop:
         else:
             if any(isinstance(event, Checkpoint) for event in events):
                 self._health.went_well(self._executor.node(slot))
-            self._tell(events)
+            self._tell(attempt.planned, events)
 
     def _complete(self, attempt: _Attempt) -> None:
         _, left = self._left(attempt.planned)
@@ -294,7 +299,7 @@ class Loop:
         trial_id, events = attempt.trial_id, tuple(events)
         ending, new = settle(self._store, trial_id, attempt.number, ending, events)
         self.measurements += new
-        self._tell(events)
+        self._tell(attempt.planned, events)
         is_left = ending.state is TrialState.PENDING
         self._allowance.end(trial_id, self._left(attempt.planned)[1] if is_left else None)
         failure = ending.failure
@@ -303,20 +308,22 @@ class Loop:
             self._give_up(trial_id, failure)
         return failure is None
 
-    def _tell(self, events: Sequence[Event]) -> None:
-        """Show what is recorded, and let start what waited for it."""
+    def _tell(self, planned: PlannedTrial, events: Sequence[Event]) -> None:
+        """Show what is recorded, let start what waited for it, delete what it supersedes."""
         self._show.events(events)
         self._allowance.saw(events)
         for event in events:
             if isinstance(event, Checkpoint):
                 self._queue.release(event.trial_id, event.samples_seen)
+        self._retention.saw(planned, events)
 
     def _give_up(self, trial_id: str, failure: Failure) -> None:
         """Block what waits for a trial that failed."""
         self.failed[trial_id] = failure
-        blocked = blocked_by(trial_id, failure)
-        cooldowns = self._queue.give_up(trial_id)
-        self._store.set_states(cooldowns, TrialState.BLOCKED, blocked)
-        for cooldown in cooldowns:
-            self.blocked[cooldown] = blocked
-            self._show.state(cooldown, TrialState.BLOCKED, blocked.text)
+        self._block(self._queue.give_up(trial_id), blocked_by(trial_id, failure))
+
+    def _block(self, trial_ids: Sequence[str], reason: Failure) -> None:
+        self._store.set_states(trial_ids, TrialState.BLOCKED, reason)
+        for trial_id in trial_ids:
+            self.blocked[trial_id] = reason
+            self._show.state(trial_id, TrialState.BLOCKED, reason.text)

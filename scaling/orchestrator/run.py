@@ -15,6 +15,7 @@ from scaling.orchestrator.outcome import Outcome
 from scaling.orchestrator.pace import Pace
 from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
+from scaling.orchestrator.retention import Retention
 from scaling.orchestrator.settling import settle_lost
 from scaling.orchestrator.status_file import beside
 from scaling.orchestrator.stopping import StopRequest
@@ -51,6 +52,7 @@ def run_plan(
     trial_ids = [planned.trial.id for planned in plan.trials]
     recorded = store.recorded(trial_ids)
     lost, measurements = settle_lost(store, files, recorded)
+    Retention(store, files).sweep(plan)
     recorded |= store.recorded(lost)
     found = survey(plan, recorded, files, retry=policy.retry)
     halving = _halving(plan, store, found)

@@ -65,7 +65,7 @@ class Estimate:
 
     @property
     def disk_bytes(self) -> int:
-        """Of all checkpoints, one at each stop of each trial; nothing deletes them."""
+        """Of all checkpoints, one at each stop of each trial, which stay."""
         return sum(its.checkpoints * its.bytes_per_checkpoint for its in self.models)
 
 

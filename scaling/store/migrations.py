@@ -25,6 +25,13 @@ _ADDED = {
         _AddedColumn("attempt", "trained_samples", "INTEGER"),
         _AddedColumn("attempt", "trained_seconds", "DOUBLE"),
     ),
+    4: (
+        _AddedColumn("attempt", "began_trial", "VARCHAR"),
+        _AddedColumn("attempt", "began_samples_seen", "INTEGER"),
+        _AddedColumn("attempt", "began_attempt", "INTEGER"),
+        _AddedColumn("attempt", "began_sha256", "VARCHAR"),
+        _AddedColumn("checkpoint", "forced", "BOOLEAN"),
+    ),
 }
 """What each version of the schema added to the one before."""
 

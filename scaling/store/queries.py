@@ -222,6 +222,7 @@ def checkpoints(
                     path=Path(row.path),
                     sha256=row.sha256,
                     bytes=row.bytes,
+                    forced=bool(row.forced),
                 )
             )
     return found

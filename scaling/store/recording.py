@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, update
 
 from scaling.errors import StoreError
+from scaling.store.lineage import origin_columns
 from scaling.store.statements import chunks
 from scaling.store.states import Ending, Failure, TrialState, Worker
 from scaling.store.tables import (
@@ -45,10 +46,15 @@ class RefusedError(StoreError):
     """A record from a stale attempt, or one that contradicts what is recorded."""
 
 
-def start_attempt(connection: Connection, trial_id: str) -> int:
-    """The number of an attempt that begins now; whatever an earlier one still says is stale."""
+def start_attempt(connection: Connection, trial_id: str, began: Checkpoint | None = None) -> int:
+    """The number of an attempt that begins now; whatever an earlier one still says is stale.
+
+    `began` is the recorded checkpoint that it goes on from.
+    """
     number = _latest_attempt(connection, trial_id) + 1
     row = {"trial_id": trial_id, "number": number, "started": now()}
+    if began is not None:
+        row |= origin_columns(connection, began)
     connection.execute(insert(AttemptRow), row)
     set_states(connection, [trial_id], TrialState.RUNNING, None)
     return number
@@ -173,8 +179,8 @@ def _merge(
 
 
 def _agree(name: str, there: object, value: object) -> bool:
-    """Whether a recorded field says the same; of epochs, not knowing them is no contradiction."""
-    return there == value or (name == "epochs" and None in (there, value))
+    """Whether a recorded field says the same, or one that older stores lack says nothing."""
+    return there == value or (name in ("epochs", "forced") and None in (there, value))
 
 
 def _known(

@@ -15,7 +15,7 @@ class TrialState(StrEnum):
     FAILED = "failed"
     DIVERGED = "diverged"
     BLOCKED = "blocked"
-    """A cooldown whose trunk failed before the branch point."""
+    """A cooldown whose trunk failed before the branch point, or is another one by now."""
     STOPPED = "stopped"
     """A member of a sweep that others left behind; it has no result."""
     IMPORTED = "imported"

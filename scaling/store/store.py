@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from scaling.plan import Plan
 from scaling.store import (
     chances,
+    lineage,
     memory,
     overview,
     planning,
@@ -27,6 +28,7 @@ from scaling.store.engine import (
     open_for_writing,
     transaction,
 )
+from scaling.store.lineage import Origin
 from scaling.store.lock import WriterLock
 from scaling.store.overview import KnownTrial, Overview
 from scaling.store.queries import Compute, Filters, Recorded, Study
@@ -125,6 +127,21 @@ class Reader:
         """The samples seen and tasks that a trial was measured at."""
         return self.recorded([trial_id])[trial_id].measured
 
+    def origin(self, trial_id: str, trunk_id: str) -> Origin | None:
+        """See `scaling.store.lineage.origin`."""
+        with self._transaction() as connection:
+            return lineage.origin(connection, trial_id, trunk_id)
+
+    def with_forced(self) -> set[str]:
+        """See `scaling.store.lineage.with_forced`."""
+        with self._transaction() as connection:
+            return lineage.with_forced(connection)
+
+    def asked_at(self, trial_id: str) -> set[int]:
+        """See `scaling.store.lineage.asked_at`."""
+        with self._transaction() as connection:
+            return lineage.asked_at(connection, trial_id)
+
     def throughputs(self) -> list[Measured]:
         """See `scaling.store.throughput.throughputs`."""
         with self._transaction() as connection:
@@ -187,9 +204,12 @@ class Store(Reader):
         """Add the study, trials and cells that are not there; mark cells no longer asked for."""
         self._write(lambda connection: planning.record_plan(connection, plan))
 
-    def start_attempt(self, trial_id: str) -> int:
-        """The number of an attempt that begins now; earlier ones can record no more."""
-        return self._write(lambda connection: recording.start_attempt(connection, trial_id))
+    def start_attempt(self, trial_id: str, began: Checkpoint | None = None) -> int:
+        """The number of an attempt that begins now; earlier ones can record no more.
+
+        `began` is the recorded checkpoint that it goes on from, if it does from any.
+        """
+        return self._write(lambda c: recording.start_attempt(c, trial_id, began))
 
     def set_worker(self, trial_id: str, attempt: int, worker: Worker) -> None:
         """Say which process makes an attempt."""
@@ -210,6 +230,10 @@ class Store(Reader):
         """Close an attempt with the last `events` that it left; as `record` otherwise."""
         kept = tuple(events)
         return self._write(lambda c: recording.finish(c, trial_id, attempt, ending, kept))
+
+    def forget(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Forget checkpoints whose files were deleted."""
+        self._write(lambda connection: lineage.forget(connection, checkpoints))
 
     def retry(self, which: Retry) -> list[str]:
         """See `scaling.store.chances.retry`."""

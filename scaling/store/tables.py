@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from scaling.store.states import FailureKind, TrialState
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Kept in the file (`PRAGMA user_version`); a file with a higher one is refused, a file with a
 lower one is brought here by `scaling.store.migrations`."""
 
@@ -115,6 +115,13 @@ class AttemptRow(Row):
     trained_samples: Mapped[int | None]
     """Of what `scaling.trial.Throughput` says; None until something is trained."""
     trained_seconds: Mapped[float | None]
+    began_trial: Mapped[str | None]
+    """Whose checkpoint it went on from: the trial's own or its trunk's; None if from no
+    checkpoint, or if it was made before that was recorded. The same for the three below."""
+    began_samples_seen: Mapped[int | None]
+    began_attempt: Mapped[int | None]
+    """The attempt that saved that checkpoint."""
+    began_sha256: Mapped[str | None]
 
 
 def _of_attempt() -> ForeignKeyConstraint:
@@ -136,6 +143,8 @@ class CheckpointRow(Row):
     sha256: Mapped[str]
     bytes: Mapped[int]
     attempt: Mapped[int]
+    forced: Mapped[bool | None]
+    """See `scaling.trial.Checkpoint`; None where that was not recorded yet."""
 
 
 class MeasurementRow(Row):

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -97,7 +98,7 @@ def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Eve
         if session.samples_seen < stop.samples_seen:
             yield from _train_to(session, stop.samples_seen, pace, leaving)
         if session.samples_seen < stop.samples_seen:
-            yield from _save(session, work, pace)
+            yield from _save(session, work, pace, forced=True)
             meeting.wait()
             raise Preempted(f"saved and stopped at {session.samples_seen:,} samples seen")
         if not _own_checkpoint(work, stop):
@@ -109,18 +110,19 @@ def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Eve
         meeting.wait()
 
 
-def _save(session: Session, work: Work, pace: Pace) -> Iterator[Event]:
+def _save(session: Session, work: Work, pace: Pace, *, forced: bool = False) -> Iterator[Event]:
     yield _progress(session, "save")
     state = session.state()
     if session.world.rank == 0:
         yield from pace.so_far()
-        yield checkpoints.save(
+        saved = checkpoints.save(
             state,
             work.directory,
             trial_id=work.trial.id,
             samples_seen=session.samples_seen,
             attempt=work.attempt,
         )
+        yield replace(saved, forced=forced)
 
 
 def _own_checkpoint(work: Work, stop: Stop) -> bool:

@@ -37,7 +37,7 @@ def train(work: Work) -> Iterator[Event]:
 
 
 def visit(work: Work, journal: Journal) -> Iterator[Event]:
-    trial, seen = work.trial, -1
+    trial, seen, saved = work.trial, -1, {c.samples_seen for c in work.checkpoints}
     for stop in work.stops:
         usable = [c for c in work.checkpoints if c.samples_seen <= stop.samples_seen]
         latest = max(usable, key=lambda c: c.samples_seen, default=None)
@@ -50,8 +50,8 @@ def visit(work: Work, journal: Journal) -> Iterator[Event]:
             assert seen > 0, "a cooldown starts from a checkpoint"
         while seen < stop.samples_seen:
             if work.stop_file.exists():
-                if seen > (latest.samples_seen if latest else 0):
-                    yield journal.record(save(work, seen))
+                if seen and seen not in saved:
+                    yield journal.record(replace(save(work, seen), forced=True))
                 raise Preempted(f"saved and stopped at {seen} samples seen")
             seen += trial.recipe.batch_size
             note(work, seen)
@@ -65,6 +65,7 @@ def visit(work: Work, journal: Journal) -> Iterator[Event]:
         mine = (trial.id, stop.samples_seen)
         if mine not in {(c.trial_id, c.samples_seen) for c in work.checkpoints}:
             yield journal.record(save(work, stop.samples_seen))
+            saved.add(stop.samples_seen)
         for task in stop.tasks:
             for metric in METRICS:
                 misbehave(work, stop.samples_seen, metric)

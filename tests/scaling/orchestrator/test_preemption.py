@@ -8,41 +8,78 @@ from pathlib import Path
 
 import pytest
 from fake_trainer import METRICS, steps
+from forks import Forks
 from small_plans import Runs, counts, plan_of
 from test_gang import TWO
 from test_retries import attempts, failure_of_trunk
-from test_stopping import await_line, start
+from test_stopping import start
 
 from scaling.orchestrator import LocalExecutor
 from scaling.store import FailureKind, Retry, Store
+from scaling.trial import Stop
 
 TRUNK = [*range(64, 1024 + 1, 64)]
+LONG = {"samples_seen": [640, 19200]}
+SLICES = 20
 
 
-def test_a_trunk_gets_on_in_every_slice_and_no_step_is_taken_twice(
+def await_steps(directory: Path, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(steps(directory)) < count and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def plan_stops(trial_id: str) -> tuple[Stop, ...]:
+    (stops,) = (p.stops for p in plan_of(**LONG).trials if p.trial.id == trial_id)
+    return stops
+
+
+def files_of(runs: Runs, trial_id: str) -> list[Path]:
+    """The checkpoints that the store has of a trial, ascending."""
+    with Store.read(runs.db) as store:
+        return [runs.checkpoints / found.path for found in store.checkpoints(trial_id)]
+
+
+def last_checkpoint(runs: Runs, trial_id: str) -> int:
+    with Store.read(runs.db) as store:
+        return store.checkpoints(trial_id)[-1].samples_seen
+
+
+def test_a_trunk_gets_on_in_each_of_twenty_slices_and_no_step_is_taken_twice(
     tmp_path: Path, here: Runs
 ) -> None:
-    here.run(plan_of())
+    here.run(plan := plan_of(**LONG))
     sliced = Runs(tmp_path / "sliced", LocalExecutor)
     sliced.mischief(trunk={"do": "wait"})
-    taken = [0]
-    for _ in range(20):
-        driver = start(sliced, "local")
-        await_line(driver, "running")
-        time.sleep(0.2)
-        driver.send_signal(signal.SIGTERM)
-        _, err = driver.communicate(timeout=30)
-        assert "Traceback" not in err
-        taken.append(len(steps(sliced.directory("trunk"))))
-        assert taken[-1] > taken[-2]
-        if taken[-1] == len(TRUNK):
-            break
+    (trunk,) = (planned.trial.id for planned in plan.trials if "trunk" in planned.trial.id)
+    directory = sliced.checkpoints / trunk
 
-    assert len(taken) > 3
-    assert counts(sliced.run(plan_of()))[2:4] == (0, 0)
-    assert steps(sliced.directory("trunk")) == TRUNK
+    reached = [0]
+    with Forks.of(sliced.db, "fake_trainer:train", LONG) as forks:
+        for _ in range(SLICES):
+            driver = forks.start()
+            await_steps(directory, len(steps(directory)) + 2)
+            os.kill(driver, signal.SIGTERM)
+            assert forks.end() == 130
+            reached.append(last_checkpoint(sliced, trunk))
+            # Only the latest of those between two stops is kept.
+            assert sorted(path.name for path in directory.glob("*.pt")) == sorted(
+                path.name for path in files_of(sliced, trunk)
+            )
+            assert len(files_of(sliced, trunk)) <= 1 + sum(
+                stop.samples_seen <= reached[-1] for stop in plan_stops(trunk)
+            )
+
+    assert reached == sorted(set(reached))
+    assert reached[-1] < plan_stops(trunk)[-1].samples_seen
+    (sliced.checkpoints / "mischief.json").unlink()
+    assert counts(sliced.run(plan))[2:4] == (0, 0)
+    assert steps(directory) == steps(here.checkpoints / trunk)
     assert sliced.results() == here.results()
-    assert {outcome for _, outcome, _ in attempts(sliced)} <= {"preempted", "done"}
+    assert {outcome for _, outcome, _ in attempts(sliced)} == {"preempted", "done"}
+    assert [path.name.split("-")[0] for path in files_of(sliced, trunk)] == [
+        str(stop.samples_seen) for stop in plan_stops(trunk)
+    ]
 
 
 @pytest.mark.ray
