@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scaling.evals._evaluation import Evaluation
 from scaling.evaluation_sets import EVALUATION_SETS, Batch, Examples
+from scaling.evaluation_sets._batches import joined
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
 
@@ -127,30 +128,6 @@ class Subject:
             torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"),
         ):
             yield
-
-
-def joined(batches: Sequence[Batch]) -> Batch:
-    """Consecutive batches as one."""
-    first = batches[0]
-    return Batch(
-        np.concatenate([batch.images for batch in batches]),
-        labels=_joined([batch.labels for batch in batches]),
-        captions=None
-        if first.captions is None
-        else tuple(own for batch in batches for own in batch.captions or ()),
-        masks=_joined([batch.masks for batch in batches]),
-        metadata=None
-        if first.metadata is None
-        else {
-            name: np.concatenate([(batch.metadata or {})[name] for batch in batches])
-            for name in first.metadata
-        },
-    )
-
-
-def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    known = [part for part in parts if part is not None]
-    return np.concatenate(known) if known else None
 
 
 def as_array(found: "Tensor") -> NDArray[np.float32]:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Truth = Literal["labels", "captions", "masks"]
-"""What may be known of each picture: its class (or classes), texts that are true of it, the class
-of each of its pixels. A task asks for one of them."""
+Truth = Literal["labels", "multilabel", "captions", "masks"]
+"""What may be known of each picture: its class, which of all classes it shows, texts that are true
+of it, the class of each of its pixels. A task asks for one of them."""
 
 Broken = Literal["error", "skip"]
 """What becomes of a picture that does not decode: the end of the evaluation, or a counted gap."""
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     images: "NDArray[np.uint8]"
     """(B, S, S, 3), RGB."""
     labels: "NDArray[np.int64] | None" = None
-    """(B,) classes; (B, C) of 0 and 1 where a picture has several."""
+    """(B,) classes; (B, C) of 0 and 1 where the truth is `multilabel`."""
     captions: tuple[tuple[str, ...], ...] | None = None
     """At least one a picture."""
     masks: "NDArray[np.uint8] | None" = None

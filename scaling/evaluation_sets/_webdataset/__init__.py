@@ -1,0 +1,1 @@
+"""Parts of `kind: webdataset`: options, the files of a set, its samples, their pictures."""
