@@ -45,8 +45,8 @@ class TaskKind(Protocol):
 
     options: "type[Options]"
     """What YAML may say of such a task: which set, and how it is measured."""
-    needs: "Ability"
-    """What it asks of a network."""
+    needs: "Ability | None"
+    """What it asks of a network; None if every family's will do."""
 
     # `Any` below is an instance of `options`.
 

@@ -34,7 +34,7 @@ class SetChoice:
 def _set_choice(value: object) -> object:
     if isinstance(value, SetChoice):
         return value
-    kind, options = _of_kind(value, EVALUATION_SETS, "webdataset")
+    kind, options = choice_of_kind(value, EVALUATION_SETS, "webdataset")
     return SetChoice(kind=kind, options=options)
 
 
@@ -80,7 +80,7 @@ class Task:
             about = About.model_validate(said)
         except ValidationError as error:
             raise OptionsError(error, About) from error
-        kind, options = _of_kind(value, TASK_KINDS, "zeroshot_classification")
+        kind, options = choice_of_kind(value, TASK_KINDS, "zeroshot_classification")
         task = cls(name=name, kind=kind, options=options, about=about)
         if about.main_metric is not None and about.main_metric not in task.metrics:
             raise ValueError(unknown(f"metric of {name}", about.main_metric, task.metrics))
@@ -111,7 +111,9 @@ class Task:
         self.of_kind.check(self.choices(), sets)
 
 
-def _of_kind(value: object, kinds: Registry[Any], example: str) -> tuple[str, dict[str, Any]]:
+def choice_of_kind(
+    value: object, kinds: Registry[Any], example: str
+) -> tuple[str, dict[str, Any]]:
     """The kind that a mapping names, and its other keys as the kind's own model has them."""
     if not isinstance(value, Mapping) or not isinstance(value.get("kind"), str):
         known = ", ".join(kinds.names())

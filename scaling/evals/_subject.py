@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
     from scaling.evals._declared import SetChoice
+    from scaling.families import Family
     from scaling.families._towers import ModelConfig
 
 _TEXTS_AT_ONCE = 256
@@ -46,14 +47,23 @@ class Subject:
         network: "nn.Module",
         config: "ModelConfig",
         evaluation: Evaluation | None = None,
+        *,
+        family: "Family | None" = None,
     ) -> None:
-        """Nothing is computed yet."""
+        """Nothing is computed yet; tasks that measure a family's losses need `family`."""
         self.network = network
+        self._family = family
         self.config = config
         self.evaluation = evaluation or Evaluation()
         self._opened: dict[str, Examples] = {}
         self._seen: dict[str, Seen] = {}
         self._classifiers: dict[tuple[tuple[str, ...], tuple[str, ...]], Features] = {}
+
+    @property
+    def family(self) -> "Family":
+        """The training procedure whose network this is."""
+        assert self._family is not None
+        return self._family
 
     @property
     def device(self) -> "device":

@@ -120,12 +120,13 @@ class CellMaker:
         return recipe
 
 
-def matches(rule: Match, asked: Asked) -> bool:
-    """Whether `rule` is about the cells of `asked`."""
+def matches(rule: Match, asked: Asked | Cell) -> bool:
+    """Whether `rule` is about a cell."""
+    schedule = asked.schedule if isinstance(asked, Cell) else asked.schedule.label
     return (
         matches_names(rule, asked.family, asked.model)
         and (rule.datasets is None or asked.dataset in rule.datasets)
-        and (rule.schedules is None or asked.schedule.label in rule.schedules)
+        and (rule.schedules is None or schedule in rule.schedules)
         and (rule.samples_seen is None or rule.samples_seen(asked.samples_seen))
         and (rule.seeds is None or asked.seed in rule.seeds)
     )

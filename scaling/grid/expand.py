@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def expand(grid: Grid, *, text: str, source: str) -> Plan:
                 problems.append(str(error))
     if not problems and not cells:
         problems = ["exclude: leaves no cell at all"]
+    problems += _unmeasured(grid, cells)
     if problems:
         raise GridError(source, _shortened(problems))
     sweeps = _sweeps(grid, cells)
@@ -61,7 +62,7 @@ def _sweeps(grid: Grid, cells: list[Cell]) -> tuple[Sweep, ...]:
 def _evaluation(grid: Grid) -> Evaluation:
     folder = grid.evaluation_sets or os.environ.get(SETS_VARIABLE)
     return Evaluation(
-        tasks={name: grid.task(name) for name in grid.evaluate},
+        tasks={rule.task: grid.task(rule.task) for rule in grid.evaluate},
         sets=Path(folder).expanduser().absolute() if folder else None,
         broken=grid.broken_images,
     )
@@ -91,16 +92,31 @@ def _unknown_models(grid: Grid) -> list[str]:
 def _unable_families(grid: Grid) -> list[str]:
     """A task that needs what networks of a family do not give."""
     problems = []
-    for (position, name), family in itertools.product(enumerate(grid.evaluate), grid.families):
+    for (position, rule), family in itertools.product(enumerate(grid.evaluate), grid.families):
+        if rule.families is not None and family not in rule.families:
+            continue
         able = FAMILIES.get(family).abilities
-        if (needed := grid.task(name).of_kind.needs) not in able:
-            others = [task for task in CATALOGUE if CATALOGUE[task].of_kind.needs in able]
+        needed = grid.task(rule.task).of_kind.needs
+        if needed is not None and needed not in able:
+            others = [task for task in CATALOGUE if CATALOGUE[task].of_kind.needs in {None, *able}]
             problems.append(
-                f"evaluate.{position}: {name} needs {needed}, which {family} does not give "
-                f"(tasks for {family}: {', '.join(others) or 'none'}); a family with tasks of its "
-                "own takes a grid of its own"
+                f"evaluate.{position}: {rule.task} needs {needed}, which {family} does not give "
+                f"(tasks for {family}: {', '.join(others) or 'none'}); to measure it for others, "
+                f"write {{task: {rule.task}, families: [...]}}"
             )
     return problems
+
+
+def _unmeasured(grid: Grid, cells: list[Cell]) -> list[str]:
+    """Cells for which there is no task."""
+    if any(rule.is_for_all for rule in grid.evaluate):
+        return []
+    return [
+        f"evaluate: has no task for {cell.family} {cell.model} at {cell.samples_seen:,} samples "
+        f"({cell.dataset}, {cell.schedule}, seed {cell.seed})"
+        for cell in cells
+        if not any(matches(rule, cell) for rule in grid.evaluate)
+    ]
 
 
 def _combinations(grid: Grid) -> Iterator[Asked]:
@@ -115,12 +131,14 @@ def _combinations(grid: Grid) -> Iterator[Asked]:
 
 def _trials(grid: Grid, cells: list[Cell], sweeps: tuple[Sweep, ...]) -> tuple[PlannedTrial, ...]:
     """Each trial once, trunks first, with its stops."""
+    tasks_of = _tasks(grid)
     trials: dict[str, Trial] = {}
     tasks_at: defaultdict[str, dict[int, tuple[str, ...]]] = defaultdict(dict)
     for cell in cells:
         trial_id = cell.trial.id
         trials[trial_id] = cell.trial
-        tasks_at[trial_id][cell.samples_seen] = grid.evaluate
+        others = tasks_at[trial_id].get(cell.samples_seen, ())
+        tasks_at[trial_id][cell.samples_seen] = tasks_of(cell, others)
         if isinstance(cell.trial, Cooldown):
             trunk = cell.trial.trunk
             trials.setdefault(trunk.id, trunk)
@@ -141,6 +159,19 @@ def _trials(grid: Grid, cells: list[Cell], sweeps: tuple[Sweep, ...]) -> tuple[P
         for trial_id, trial in trials.items()
     ]
     return tuple(sorted(planned, key=lambda planned: isinstance(planned.trial, Cooldown)))
+
+
+def _tasks(grid: Grid) -> Callable[[Cell, tuple[str, ...]], tuple[str, ...]]:
+    """What measures a cell, beside the tasks of other cells of its trial at the same samples."""
+    every = tuple(rule.task for rule in grid.evaluate)
+    if all(rule.is_for_all for rule in grid.evaluate):
+        return lambda cell, others: every
+
+    def tasks_of(cell: Cell, others: tuple[str, ...]) -> tuple[str, ...]:
+        its = {rule.task for rule in grid.evaluate if matches(rule, cell)}
+        return tuple(task for task in every if task in its or task in others)
+
+    return tasks_of
 
 
 def _of_model(grid: Grid, family: str, model: str) -> dict[str, Any]:

@@ -135,6 +135,22 @@ class RecipeRule(Match):
         return self
 
 
+class TaskRule(Match):
+    """A task, and the cells that it is measured for."""
+
+    task: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_bare_word_is_a_task(cls, value: object) -> object:
+        return {"task": value} if isinstance(value, str) else value
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether every cell is measured."""
+        return self.model_fields_set == {"task"}
+
+
 class Schedule(Strict):
     """How the learning rate goes after the warm-up."""
 
@@ -225,7 +241,7 @@ class Grid(Strict):
     """The first that matches a cell is its recipe; none matching means all defaults."""
     tasks: dict[Name, Annotated[object, AfterValidator(_declared)]] = Field(default_factory=dict)
     """Tasks of this grid's own, declared as in `experiments/evals/`."""
-    evaluate: Annotated[tuple[str, ...], Field(min_length=1), Once]
+    evaluate: Annotated[tuple[TaskRule, ...], Field(min_length=1)]
     """Names of tasks: of the catalogue (`scaling tasks`), or of `tasks`."""
     evaluation_sets: Path | None = None
     """The folder of evaluation sets; unless given, what SCALING_EVALUATION_SETS says."""
@@ -246,15 +262,18 @@ class Grid(Strict):
 
     @field_validator("evaluate")
     @classmethod
-    def _tasks_are_known(cls, names: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+    def _tasks_are_known(
+        cls, rules: tuple[TaskRule, ...], others: ValidationInfo
+    ) -> tuple[TaskRule, ...]:
         known = {*others.data.get("tasks", ()), *CATALOGUE}
         if problems := [
-            f"evaluate.{position}: {unknown('task', name, known)}"
-            for position, name in enumerate(names)
-            if name not in known
+            f"evaluate.{position}: {unknown('task', rule.task, known)}"
+            for position, rule in enumerate(rules)
+            if rule.task not in known
         ]:
             raise ProblemsError(problems)
-        return names
+        _each_once(tuple(rule.task for rule in rules))
+        return rules
 
     @model_validator(mode="after")
     def _schedules_have_names_of_their_own(self) -> "Grid":
@@ -268,7 +287,12 @@ class Grid(Strict):
     @model_validator(mode="after")
     def _rules_name_what_the_grid_has(self) -> "Grid":
         problems = []
-        for section, rules in (("recipes", self.recipes), ("exclude", self.exclude)):
+        sections: dict[str, tuple[Match, ...]] = {
+            "recipes": self.recipes,
+            "exclude": self.exclude,
+            "evaluate": self.evaluate,
+        }
+        for section, rules in sections.items():
             for position, rule in enumerate(rules):
                 problems += [
                     f"{section}.{position}.{key}: {unknown(word, name, known)}"
@@ -295,8 +319,9 @@ class Grid(Strict):
             and execution.micro_batch_size == "auto"
             and resources.gpus > 1
         ]
-        if self.sweep and self.sweep.task not in self.evaluate:
-            word = unknown("task of this grid", self.sweep.task, self.evaluate)
+        measured = [rule.task for rule in self.evaluate]
+        if self.sweep and self.sweep.task not in measured:
+            word = unknown("task of this grid", self.sweep.task, measured)
             problems.append(f"sweep.task: {word}")
         elif self.sweep and self.sweep.metric:
             known = self.task(self.sweep.task).metrics

@@ -228,7 +228,7 @@ def _measure(
     trial = session.trial
     config = FAMILIES.get(trial.family).models[trial.model]
     epochs = epochs_at(trial, stop.samples_seen, config.image_size)
-    subject = Subject(network, config, evaluation)
+    subject = Subject(network, config, evaluation, family=session.family)
     for name in stop.tasks:
         if leaving.is_due():
             raise Preempted(f"stopped at {stop.samples_seen:,} samples seen, before {name}")

@@ -204,3 +204,81 @@ def test_identities_of_the_shipped_grids_stay_what_they_were(
 
     assert len(plan.trials) == trials
     assert hashlib.sha256(ids.encode()).hexdigest()[:12] == sha256
+
+
+def test_a_task_of_some_families_is_measured_for_their_cells_alone() -> None:
+    own = {"task": "shapes_generative_classification", "families": ["mammut"]}
+    plan = plan_of(families=["clip", "mammut"], evaluate=["shapes_retrieval", own])
+
+    tasks = {
+        planned.trial.family: planned.stops[-1].tasks
+        for planned in plan.trials
+        if planned.trial.kind == "cooldown"
+    }
+    assert tasks == {
+        "clip": ("shapes_retrieval",),
+        "mammut": ("shapes_retrieval", "shapes_generative_classification"),
+    }
+
+
+def test_a_task_may_be_for_long_trials_only() -> None:
+    long = {"task": "shapes_classification", "samples_seen": ">= 4096"}
+    plan = plan_of(evaluate=["shapes_retrieval", long], schedules=["const"])
+
+    (trunk,) = plan.trials
+    assert [len(stop.tasks) for stop in trunk.stops] == [1, 1, 2]
+
+
+def test_cells_that_no_task_is_for_are_named() -> None:
+    with pytest.raises(GridError) as caught:
+        plan_of(
+            families=["clip", "mammut"],
+            evaluate=[{"task": "shapes_retrieval", "families": "clip"}],
+        )
+
+    assert len(caught.value.problems) == 3
+    assert caught.value.problems[0].startswith("evaluate: has no task for mammut tiny-a at 1,024")
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "message"),
+    [
+        ([{"task": "shapes_retrieval", "familie": "clip"}], "evaluate.0.familie: unknown key"),
+        ([{"task": "shapes_retrieva"}], "did you mean 'shapes_retrieval'?"),
+        ([{"task": "shapes_retrieval", "models": "tiny-z"}], "evaluate.0.models: unknown model"),
+        (["shapes_retrieval", "shapes_retrieval"], "evaluate: listed twice: shapes_retrieval"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_of_tasks_is_said(evaluate: list[Any], message: str) -> None:
+    with pytest.raises(GridError) as caught:
+        plan_of(evaluate=evaluate)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ({"kind": "zeroshot_clasification"}, "did you mean 'zeroshot_classification'?"),
+        ({"set": {"kind": "shapes"}}, "give it a kind"),
+        (
+            {"kind": "losses", "set": {"kind": "shapes", "content": "classes", "count": 100}},
+            "needs a set with captions, and this one has labels",
+        ),
+        (
+            {"kind": "losses", "data": {"kind": "shapes"}, "samples": "1x"},
+            "tasks.own.samples: '1x' is not a count",
+        ),
+        (
+            {"kind": "losses", "data": {"kind": "shapes"}, "samples": 100},
+            "100 samples are less than a batch of 256",
+        ),
+        ({"kind": "losses", "data": {"kind": "shapes", "sed": 1}}, "did you mean 'seed'?"),
+    ],
+)
+def test_what_is_wrong_with_a_grids_own_task_is_said(task: dict[str, Any], message: str) -> None:
+    with pytest.raises(GridError) as caught:
+        plan_of(tasks={"own": task}, evaluate=["own"])
+
+    assert "tasks.own" in str(caught.value)
+    assert message in str(caught.value)
