@@ -11,6 +11,8 @@ from scaling.orchestrator.reaper import processes
 
 _SECONDS_BETWEEN = (0.5, 6.0)
 _SECONDS_FULL = (0.5, 3.0)
+_WEIGHTS = {"driver": 1, "raylet": 1, "slot": 2, "rank": 2, "disk": 2}
+"""Of what takes the run long to recover from there is less, so that it gets on."""
 
 
 class Chaos:
@@ -45,15 +47,16 @@ class Chaos:
                 return
 
     def _strike(self) -> None:
-        """Do something, all that can be done being equally likely."""
+        """Do something that can be done."""
         victims = {
             "driver": [self._drivers.running().pid],
             "slot": self._called(b"ray::_Actor"),
             "rank": self._called(b"ray::_Rank"),
             "raylet": self._called(b"/raylet\0"),
         }
-        chosen = [name for name, pids in victims.items() if pids]
-        name = self._random.choice([*chosen, *(["disk"] if self._disk else [])])
+        possible = [name for name, pids in victims.items() if pids]
+        possible += ["disk"] if self._disk else []
+        (name,) = self._random.choices(possible, [_WEIGHTS[name] for name in possible])
         self.done.add(name)
         if name == "disk":
             self._fill_disk()

@@ -76,13 +76,6 @@ class Drivers:
         for pid in self.leftovers():
             kill(pid)
 
-    def records(self) -> int:
-        """How many results are in the store, which may not be there yet."""
-        tables = "SELECT id FROM curve UNION ALL SELECT id FROM measurement"
-        with suppress(sqlite3.OperationalError):
-            return int(query(self._db, f"SELECT count(*) FROM ({tables})")[0][0])
-        return 0
-
     def workers(self) -> list[int]:
         """Processes that make an attempt right now."""
         with suppress(sqlite3.OperationalError):

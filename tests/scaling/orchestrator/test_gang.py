@@ -1,14 +1,11 @@
 """Trials that several processes of this machine train together."""
 
 import json
-import signal
-import time
 from pathlib import Path
 
 import pytest
 from fake_trainer import METRICS, steps
 from small_plans import Runs, counts, plan_of
-from test_stopping import await_line, start, started_by
 
 from scaling.errors import ResourceError
 from scaling.orchestrator import LocalExecutor, local, verdicts
@@ -97,26 +94,6 @@ def test_after_one_was_killed_the_trial_goes_on(
     directory = here.directory("cosine")
     assert "process 1 of 2 ended with exit code -9" in (directory / "attempt-1.log").read_text()
     assert steps(directory)[-1] == 640
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_process_outlives_a_driver_that_is_stopped(tmp_path: Path, number: int) -> None:
-    runs = Runs(tmp_path, LocalExecutor)
-    runs.mischief(cosine={"do": "wait"})
-    driver = start(runs, "local", TRAINER, json.dumps({**ONE_TRIAL, "resources": TWO}))
-    await_line(driver, "attempt 1")
-    deadline = time.monotonic() + 60
-    while not list(runs.checkpoints.glob("saw-1-*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert len(started_by(driver)) >= 3
-
-    driver.send_signal(number)
-    driver.communicate(timeout=60)
-    stopped = time.monotonic()
-    while started_by(driver) and time.monotonic() < stopped + 10:
-        time.sleep(0.02)
-
-    assert started_by(driver) == []
 
 
 def test_a_batch_that_does_not_divide_is_refused_before_anything_starts(here: Runs) -> None:
