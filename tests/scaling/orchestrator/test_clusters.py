@@ -11,6 +11,7 @@ import pytest
 from fake_trainer import METRICS, steps
 from small_plans import Runs, plan_of
 from test_gang import TRAINER, TWO, saw
+from test_retries import attempts
 from test_stopping import await_line, start
 
 from scaling.orchestrator import LocalExecutor
@@ -136,15 +137,15 @@ def test_a_node_that_comes_is_used_and_what_ran_on_one_that_goes_goes_on_elsewhe
     raylets.kill(second)
 
 
-def test_a_gang_on_two_nodes_loses_a_process_and_ends_as_if_it_had_not(
+def test_a_gang_of_four_on_two_nodes_loses_a_process_and_ends_as_if_it_had_not(
     there: Runs, here: Runs, raylets: Raylets
 ) -> None:
     grid = {
         "schedules": ["const"],
         "recipes": [{"batch_size": 64, "precision": "fp32", "warmup": "64 samples"}],
-        "resources": TWO,
+        "resources": {"default": {"gpus": 0, "processes": 4}},
     }
-    nodes = [raylets.add(1), raylets.add(1)]
+    nodes = [raylets.add(2), raylets.add(2)]
     driver = begin(there, raylets, "gang_trainer:learn", grid)
     here.run(plan_of(**grid), "scaling.train:train")
 
@@ -153,7 +154,8 @@ def test_a_gang_on_two_nodes_loses_a_process_and_ends_as_if_it_had_not(
     assert len({path.name.rpartition("-")[2] for path in there.checkpoints.glob("node-*")}) == 2
     assert (there.checkpoints / "killed").exists()
     trial = there.directory("trunk")
-    assert "process 1 of 2: " in (trial / "attempt-1.log").read_text()
+    assert "process 1 of 4: " in (trial / "attempt-1.log").read_text()
+    assert [ended for _, ended, _ in attempts(there)] == ["died", "done"]
     assert there.results() == here.results()
     for node in nodes:
         raylets.kill(node)

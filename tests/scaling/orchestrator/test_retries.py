@@ -47,6 +47,18 @@ def test_less_is_computed_at_once_after_memory_was_exceeded(runs: Runs, at: int)
     assert steps(runs.directory("trunk")).count(512) == 1 if at > 512 else 3
 
 
+def test_less_is_computed_at_once_after_an_evaluation_exceeded_the_memory(here: Runs) -> None:
+    here.mischief(**{"cooldown-640": {"at": 640, "metric": "acc5", "do": "hold 16"}})
+
+    outcome = here.run(plan_of())
+
+    # The checkpoint was there: nothing is trained again, and half of a task is no measurement.
+    assert counts(outcome) == (3, 0, 0, 0, 2 * len(METRICS))
+    cooldowns = [(ended, rows) for kind, ended, rows in attempts(here) if kind == "cooldown"]
+    assert [ended for ended in cooldowns if ended[0] == "oom"] == [("oom", 64), ("oom", 32)]
+    assert steps(here.directory("cooldown-640")) == [576, 640]
+
+
 def test_later_trials_of_the_model_start_with_what_fits(here: Runs) -> None:
     here.mischief(trunk={"at": 64, "do": "hold 16"})
     here.run(plan_of())

@@ -2,11 +2,12 @@ import json
 
 import pytest
 from small_plans import Runs, plan_of
+from test_retries import attempts
 from typer.testing import CliRunner
 
 from scaling.cli.app import app
 from scaling.points import Selection, load_points
-from scaling.store import Store
+from scaling.store import FailureKind, Store, TrialState
 from scaling.sweeps import in_words, taken
 
 RATES = [1e-3, 2e-3, 4e-3]
@@ -36,6 +37,30 @@ def test_a_cell_has_the_number_of_its_best_member(here: Runs) -> None:
         assert values[point["trial"]] == max(values.values())  # type: ignore[type-var]
     assert in_words(taken(points)).startswith("Sweeps: 4 numbers are the best of 12 measured")
     json.dumps(taken(points))
+
+
+def test_a_member_whose_rate_is_too_high_diverges_once_and_gives_no_number(here: Runs) -> None:
+    recipe = {"batch_size": 64, "precision": "fp32", "warmup": "64 samples"}
+    plan = plan_of(
+        schedules=["cosine"],
+        samples_seen=[640],
+        recipes=[{**recipe, "learning_rate": [1e-3, 1e30]}],
+    )
+
+    for number in range(2):
+        outcome = here.run(plan, "scaling.train:train", retry=False)
+        assert (outcome.done + outcome.already_done, outcome.failed) == (1, 1), number
+
+    assert sorted(ended for _, ended, _ in attempts(here)) == ["diverged", "done"]
+    with Store.read(here.db) as store:
+        assert store.counts("small") == {TrialState.COMPLETE: 1, TrialState.DIVERGED: 1}
+        (member,) = store.overview().failed
+    assert member.failure is not None
+    assert member.failure.kind is FailureKind.DIVERGED
+    assert "samples seen; a lower learning rate" in member.failure.text
+    points, _ = load_points(here.db, Selection(metric="acc1"))
+    assert len(points) == 1
+    assert member.trial_id not in set(points["trial"])
 
 
 def test_a_grid_without_a_sweep_has_one_member_a_cell(here: Runs) -> None:

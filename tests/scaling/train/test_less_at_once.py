@@ -35,11 +35,12 @@ def losses(messages: list[Message]) -> dict[int, float]:
     }
 
 
+@pytest.mark.parametrize("after", [0, 5], ids=["at the first step", "after five steps"])
 def test_the_loss_is_the_same_with_what_fits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = list(attempt("scaling.train:train", work(tmp_path / "a", {}), tmp_path / "a.log"))
-    exceed_memory_above(FITS, monkeypatch)
+    exceed_memory_above(FITS, after, monkeypatch)
 
     rows: list[int] = []
     fits: dict[str, int] = {}
@@ -62,9 +63,10 @@ def test_the_loss_is_the_same_with_what_fits(
         assert loss == pytest.approx(expected[samples_seen], abs=1e-3)
 
 
-def exceed_memory_above(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a GPU would raise; here nothing else than the number of rows decides."""
+def exceed_memory_above(rows: int, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU would raise; here the number of rows decides, once so many steps were taken."""
     backward = Gradients.backward
+    taken = 0
 
     def backward_or_raise(
         self: Gradients,
@@ -73,7 +75,9 @@ def exceed_memory_above(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
         micro_batch_size: int | None,
         *rest: object,
     ) -> object:
-        if micro_batch_size is None or micro_batch_size > rows:
+        nonlocal taken
+        taken += 1
+        if taken > after and (micro_batch_size is None or micro_batch_size > rows):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return backward(self, network, batch, micro_batch_size, *rest)
 
