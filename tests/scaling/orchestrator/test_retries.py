@@ -1,8 +1,8 @@
 """Failures that are tried again: memory, hangs, and what people ask for."""
 
 import json
+import re
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -97,18 +97,20 @@ def test_a_trial_that_hangs_is_ended_with_its_stacks_and_goes_on(
     monkeypatch.setattr(verdicts, "_BACKOFF_SECONDS", 0.01)
     here.run(plan_of())
     on_ray.mischief(trunk={"at": 768, "do": "hang", "times": 1})
-    began = time.monotonic()
 
     outcome = on_ray.run(plan_of(), stall_seconds=1)
 
-    assert time.monotonic() - began < 60
     assert counts(outcome) == (3, 0, 0, 0, 2 * len(METRICS))
     assert on_ray.results() == here.results()
     assert steps(on_ray.directory("trunk")).count(512) == 1
     (log,) = on_ray.directory("trunk").glob("attempt-1.log")
     assert 'fake_trainer.py", line' in log.read_text()
     assert "in misbehave" in log.read_text()
-    assert any("hung: no progress for" in note for _, _, note in on_ray.show.told)
+    # The process lives, and so does the thread through which its actor answers Ray.
+    (note,) = (note for _, _, note in on_ray.show.told if note.startswith("hung: "))
+    silent = re.match(r"hung: no progress for (\d+) s while training; again in", note)
+    assert silent
+    assert int(silent[1]) < 10
 
 
 @pytest.mark.ray

@@ -1,5 +1,6 @@
 """Runs that are stopped or killed, each in a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_trainer import METRICS
-from small_plans import Runs, counts, plan_of
+from small_plans import GRID, Runs, counts, plan_of
 
 from scaling.orchestrator import LocalExecutor
 from scaling.orchestrator.reaper import is_marked, is_of_session, processes
@@ -129,6 +130,31 @@ def test_a_killed_driver_loses_nothing_and_doubles_nothing(
 
     assert outcome.failed == outcome.blocked == 0
     assert stopped.results() == here.results()
+
+
+def test_a_second_driver_is_refused_and_the_first_goes_on(stopped: Runs, here: Runs) -> None:
+    long = {"samples_seen": [64000]}
+    here.run(plan := plan_of(**long))
+    stopped.mischief(trunk={"do": "wait"})
+    driver = start(stopped, "local", "fake_trainer:train", json.dumps(long))
+    await_line(driver, "running")
+    grid = stopped.db.with_name("grid.yaml")
+    grid.write_text(json.dumps({**GRID, **long}))
+    words = [str(grid), "--db", str(stopped.db), "--executor", "local"]
+
+    second = subprocess.run(
+        [sys.executable, "-m", "scaling", "run", *words], capture_output=True, text=True
+    )
+
+    assert second.returncode == 2
+    assert f"is being written by process {driver.pid} on" in second.stderr
+    assert "Traceback" not in second.stderr
+    (stopped.checkpoints / "mischief.json").unlink()
+    _, err = driver.communicate(timeout=30)
+    assert driver.returncode == 0, err
+    assert stopped.results() == here.results()
+    with Store.read(stopped.db) as store:
+        assert {store.known_trial(p.trial.id).attempts for p in plan.trials} == {1}
 
 
 @pytest.fixture
