@@ -11,12 +11,13 @@ STUDY  ?= experiments/quickstart.yaml
 help:
 	@sed -n '2,3s/^#//p' Makefile
 
+# The lock file names everything that is needed and leaves out what is not (see tool.uv).
 # The stamp is newer than the lock file when the environment holds what the lock file says.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing (torch brings its CUDA libraries: some GB, a few minutes)"
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
