@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from scaling.families import Ability
 
 MAIN_METRICS = frozenset(
-    {"acc1", "image_retrieval_recall@5", "text_retrieval_recall@5", "mean_iou", "acc", "text_acc"}
+    {
+        "acc1",
+        "mean_average_precision",
+        "image_retrieval_recall@5",
+        "text_retrieval_recall@5",
+        "mean_iou",
+        "acc",
+        "text_acc",
+    }
 )
 """Metrics that are fitted unless others are asked for."""
 
@@ -51,7 +59,7 @@ class TaskKind(Protocol):
     # `Any` below is an instance of `options`.
 
     def metrics(self, options: Any) -> tuple[str, ...]:
-        """The names of what `measure` returns, in order."""
+        """The names of what `measure` may return, in order; what is not defined it leaves out."""
         ...
 
     def check(self, options: Any, sets: Path | None) -> None:

@@ -1,19 +1,31 @@
 """What tasks ask of the sets that they are declared on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from scaling.errors import DataError
 from scaling.evals._declared import SetChoice
-from scaling.evaluation_sets import EVALUATION_SETS, Truth
+from scaling.evaluation_sets import EVALUATION_SETS, Examples, Truth
 
 
-def knows(choice: SetChoice, truth: Truth) -> SetChoice:
-    """`choice`; raises `ValueError` if such a set does not know `truth` of its pictures."""
-    if truth not in choice.truths:
+def knows(choice: SetChoice, *truths: Truth) -> SetChoice:
+    """`choice`; raises `ValueError` if such a set knows none of `truths` of its pictures."""
+    if choice.truths.isdisjoint(truths):
         has = ", ".join(sorted(choice.truths)) or "nothing"
-        raise ValueError(f"needs a set with {truth}, and this one has {has}")
+        raise ValueError(f"needs a set with {' or '.join(truths)}, and this one has {has}")
     return choice
 
 
 def check_set(choice: SetChoice, sets: Path | None) -> None:
     """Raise `DataError` if the set is not on this machine."""
     EVALUATION_SETS.get(choice.kind).check(choice.of_kind(), sets)
+
+
+def prompts_of(examples: Examples, templates: Sequence[str]) -> Sequence[str]:
+    """`templates`, or else those of the set; raises `DataError` if there are none."""
+    if found := templates or examples.templates:
+        return found
+    raise DataError(
+        "the evaluation set has no zeroshot_classification_templates.txt; say `templates:` in the "
+        'task, e.g. ["a photo of a {c}."]'
+    )

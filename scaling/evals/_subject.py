@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling.errors import ScalingError
 from scaling.evals._evaluation import Evaluation
 from scaling.evaluation_sets import EVALUATION_SETS, Batch, Examples
 from scaling.evaluation_sets._batches import joined
@@ -25,6 +26,10 @@ _TEXTS_AT_ONCE = 256
 
 Features = NDArray[np.float32]
 """(count, D), of unit L2 norm."""
+
+
+class NotFiniteError(ScalingError):
+    """A network whose outputs are no numbers, of which nothing can be measured."""
 
 
 class Seen(NamedTuple):
@@ -141,6 +146,9 @@ class Subject:
 
 
 def as_array(found: "Tensor") -> NDArray[np.float32]:
-    """What a network computed, in fp32 on the CPU."""
+    """What a network computed, in fp32 on the CPU; raises `NotFiniteError`."""
     array: NDArray[np.float32] = found.float().cpu().numpy()
+    if not np.isfinite(array).all():
+        # Comparisons with NaN are false, and would make every answer the best one.
+        raise NotFiniteError("the network computes numbers that are not finite: it has diverged")
     return array

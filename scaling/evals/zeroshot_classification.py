@@ -1,4 +1,8 @@
-"""Zero-shot classification as CLIP_benchmark does it: classes are their prompts' mean features."""
+"""Zero-shot classification as CLIP_benchmark does it: classes are their prompts' mean features.
+
+A set whose pictures show several classes each (`truth: multilabel`) is measured by mean average
+precision, any other by accuracies.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,9 +10,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from scaling.datasets import Options
-from scaling.evals._accuracy import ACCURACIES, classification_metrics
+from scaling.evals._accuracy import (
+    ACCURACIES,
+    MEAN_AVERAGE_PRECISION,
+    classification_metrics,
+    mean_average_precision,
+)
 from scaling.evals._declared import ChosenSet, SetChoice
-from scaling.evals._needed import check_set, knows
+from scaling.evals._needed import check_set, knows, prompts_of
 
 if TYPE_CHECKING:
     from scaling.evals._subject import Subject
@@ -25,7 +34,7 @@ class ClassificationOptions(Options):
     @field_validator("picture_set")
     @classmethod
     def _set_has_labels(cls, choice: SetChoice) -> SetChoice:
-        return knows(choice, "labels")
+        return knows(choice, "labels", "multilabel")
 
 
 class ZeroshotClassification:
@@ -36,6 +45,8 @@ class ZeroshotClassification:
 
     def metrics(self, options: Any) -> tuple[str, ...]:
         """See `TaskKind.metrics`."""
+        if "multilabel" in options.picture_set.truths:
+            return (MEAN_AVERAGE_PRECISION,)
         return ACCURACIES
 
     def check(self, options: Any, sets: Path | None) -> None:
@@ -45,10 +56,14 @@ class ZeroshotClassification:
     def measure(self, options: Any, subject: "Subject") -> dict[str, float]:
         """See `TaskKind.measure`."""
         examples = subject.examples(options.picture_set)
-        classes = subject.classifier(examples.class_names, options.templates or examples.templates)
+        templates = prompts_of(examples, options.templates)
+        classes = subject.classifier(examples.class_names, templates)
         seen = subject.seen(examples)
         assert seen.truths.labels is not None
-        return classification_metrics(seen.features @ classes.T, seen.truths.labels)
+        scores, labels = seen.features @ classes.T, seen.truths.labels
+        if labels.ndim == 2:
+            return {MEAN_AVERAGE_PRECISION: mean_average_precision(scores, labels)}
+        return classification_metrics(scores, labels)
 
 
 TASK = ZeroshotClassification()

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scaling.datasets import DATASETS, Stream
 from scaling.datasets._prefetch import ReadAhead
 from scaling.evals._evaluation import Evaluation
-from scaling.evals._subject import Subject
+from scaling.evals._subject import NotFiniteError, Subject
 from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
 from scaling.train import checkpoints
 from scaling.train.distributed import Meeting
-from scaling.train.failures import Preempted
+from scaling.train.failures import Diverged, Preempted
 from scaling.train.gradients import ALONE
 from scaling.train.journal import Journal
 from scaling.train.leaving import Leaving
@@ -235,7 +235,10 @@ def _measure(
         yield _progress(session, "evaluate")
         with session.evaluating(network):
             task = evaluation.task(name)
-            values = task.of_kind.measure(task.choices(), subject)
+            try:
+                values = task.of_kind.measure(task.choices(), subject)
+            except NotFiniteError as error:
+                raise Diverged(stop.samples_seen, session.loss.item()) from error
         for metric, value in values.items():
             yield Measurement(
                 trial_id=trial.id,
