@@ -4,6 +4,7 @@ ScalingError
 ├── GridError       a grid file that cannot be read or does not make sense
 ├── DataError       data that is missing or cannot be read
 ├── StoreError      a store that is empty, in use, or not ours
+├── StorageError    a place for checkpoints that cannot be used, or does not answer
 └── ResourceError   a request that this machine or cluster can never satisfy
 """
 
@@ -25,6 +26,10 @@ class DataError(ScalingError):
 
 class StoreError(ScalingError):
     """The store is empty, in use by another driver, or was written by something else."""
+
+
+class StorageError(ScalingError):
+    """A place for checkpoints cannot be used, or does not answer, or has lost one."""
 
 
 class ResourceError(ScalingError):

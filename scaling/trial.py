@@ -21,6 +21,7 @@ from scaling.units import format_count
 
 if TYPE_CHECKING:
     from scaling.evals._evaluation import Evaluation
+    from scaling.storage import Remote
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Sharding = Literal["ddp", "fsdp"]
@@ -355,6 +356,8 @@ class Work:
     """When to save and stop, in seconds since the epoch."""
     evaluation: "Evaluation | None" = None
     """What the tasks of stops are; None for tasks of the catalogue that need no data."""
+    storage: "Remote | None" = None
+    """Where `checkpoints` are, and what is found goes, if `directory` is on one machine's disk."""
 
     @property
     def stop_file(self) -> Path:

@@ -8,6 +8,9 @@ import typer
 from scaling.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scaling.storage import Storage
     from scaling.store.saved import SavedTrial
     from scaling.trial import Checkpoint
     from scaling.weights.export import Exported
@@ -19,9 +22,12 @@ app = typer.Typer(
 )
 
 Root = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--checkpoints", help="Where checkpoints are (default: beside the store, *.checkpoints)."
+        "--checkpoints",
+        metavar="PATH|URI",
+        help="Where checkpoints are (default: beside the store, *.checkpoints, or the address "
+        "that the last run was given).",
     ),
 ]
 
@@ -40,9 +46,8 @@ def ls(
 
     with Store.read(db) as store:
         saved = store.saved_trials(trial)
-    rows = [
-        _row(checkpoint, _root(db, checkpoints)) for its in saved for checkpoint in its.checkpoints
-    ]
+    storage = _storage(db, checkpoints)
+    rows = [row for its in saved for row in _rows(its.checkpoints, storage)]
     if as_json:
         import json
 
@@ -75,8 +80,6 @@ def export(
     open_clip loads CLIP, SigLIP and CoCa; MaMMUT and Cap have the names of the reference study's
     released checkpoints. N of epoch_N.pt counts the trial's checkpoints from 1.
     """
-    from dataclasses import replace
-
     from scaling.store import Store
 
     with Store.read(db) as store:
@@ -84,13 +87,8 @@ def export(
     number, checkpoint = _chosen(saved, at)
     from scaling.weights.export import export as write
 
-    exported = write(
-        saved.trial,
-        replace(checkpoint, path=_root(db, checkpoints) / checkpoint.path),
-        folder,
-        number=number,
-        file_format=file_format,
-    )
+    with _storage(db, checkpoints).fetched(checkpoint) as here:
+        exported = write(saved.trial, here, folder, number=number, file_format=file_format)
     if as_json:
         import dataclasses
         import json
@@ -140,20 +138,28 @@ def tell(exported: "Exported", file_format: str, tokenizer: str) -> None:
         )
 
 
-def _row(checkpoint: "Checkpoint", root: Path) -> dict[str, Any]:
-    path = root / checkpoint.path
-    return {
-        "trial": checkpoint.trial_id,
-        "samples_seen": checkpoint.samples_seen,
-        "bytes": checkpoint.bytes,
-        "sha256": checkpoint.sha256,
-        "path": str(path),
-        "present": path.is_file(),
-    }
+def _rows(checkpoints: "tuple[Checkpoint, ...]", storage: "Storage") -> "Iterator[dict[str, Any]]":
+    """Of one trial."""
+    present = storage.sizes(checkpoint.path for checkpoint in checkpoints)
+    for checkpoint in checkpoints:
+        yield {
+            "trial": checkpoint.trial_id,
+            "samples_seen": checkpoint.samples_seen,
+            "bytes": checkpoint.bytes,
+            "sha256": checkpoint.sha256,
+            "path": storage.place(checkpoint.path),
+            "present": checkpoint.path in present,
+        }
 
 
-def _root(db: Path, checkpoints: Path | None) -> Path:
-    return checkpoints or db.with_suffix(".checkpoints")
+def _storage(db: Path, checkpoints: str | None) -> "Storage":
+    from scaling.orchestrator.status_file import read_status_file
+    from scaling.storage import Folder, is_address, storage_at
+
+    last = str(read_status_file(db).get("checkpoints"))
+    root = checkpoints or (last if is_address(last) else db.with_suffix(".checkpoints"))
+    # Paths of files are shown as the folder was written.
+    return storage_at(root) if is_address(root) else Folder(Path(root))
 
 
 def _chosen(saved: "SavedTrial", at: str | None) -> "tuple[int, Checkpoint]":

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scaling.cli import options
+
+if TYPE_CHECKING:
+    from scaling.orchestrator.files import Files
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -43,23 +46,23 @@ def logs(
     files = read_status(db, checkpoints=checkpoints).files
     if follow:
         try:
-            for text in _growing(db, files.directory(known.trial_id), known.trial_id, attempt):
+            for text in _growing(db, files, known.trial_id, attempt):
                 typer.echo(text, nl=False)
         except KeyboardInterrupt:
             return
         return
-    paths = _logs(files.directory(known.trial_id), attempt)
+    paths = _logs(files, known.trial_id, attempt)
     if not paths:
         which = f"attempt {attempt} of it" if attempt else f"none of its {known.attempts} attempts"
         reason = f": {known.failure.text}" if known.failure else ""
         typer.echo(
             f"{known.trial_id} is {known.state}{reason}; {which} has left a log in "
-            f"{files.directory(known.trial_id)}; --events shows what happened to it",
+            f"{files.storage.place(Path(known.trial_id))}; --events shows what happened to it",
             err=True,
         )
         return
-    typer.echo(f"==> {paths[-1]}", err=True)
-    typer.echo(paths[-1].read_text(encoding="utf-8", errors="replace"), nl=False)
+    typer.echo(f"==> {files.storage.place(paths[-1])}", err=True)
+    typer.echo(files.storage.read(paths[-1]).decode(errors="replace"), nl=False)
 
 
 def _print_events(db: Path, trial_id: str) -> None:
@@ -72,13 +75,12 @@ def _print_events(db: Path, trial_id: str) -> None:
             typer.echo(json.dumps(event))
 
 
-def _logs(directory: Path, attempt: int | None) -> list[Path]:
+def _logs(files: "Files", trial_id: str, attempt: int | None) -> list[Path]:
     """The logs of a trial's attempts, the latest at the end."""
-    numbered = {int(path.stem[8:]): path for path in directory.glob("attempt-[0-9]*.log")}
-    return [numbered[n] for n in sorted(numbered) if attempt in (None, n)]
+    return [path for number, path in files.logs(trial_id).items() if attempt in (None, number)]
 
 
-def _growing(db: Path, directory: Path, trial_id: str, attempt: int | None) -> Iterator[str]:
+def _growing(db: Path, files: "Files", trial_id: str, attempt: int | None) -> Iterator[str]:
     """What is in the latest log, then what is added to it and to later ones."""
     import time
 
@@ -91,13 +93,12 @@ def _growing(db: Path, directory: Path, trial_id: str, attempt: int | None) -> I
                 TrialState.PENDING,
                 TrialState.RUNNING,
             )
-        paths = _logs(directory, attempt)
+        paths = _logs(files, trial_id, attempt)
+        sizes = files.storage.sizes(paths)
         for path in paths if read else paths[-1:]:
-            with path.open("rb") as file:
-                file.seek(read.get(path, 0))
-                added = file.read()
-            read[path] = read.get(path, 0) + len(added)
-            if added:
+            if sizes.get(path, 0) > read.setdefault(path, 0):
+                added = files.storage.read(path, start=read[path])
+                read[path] += len(added)
                 yield added.decode("utf-8", errors="replace")
         if is_over:
             return

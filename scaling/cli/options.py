@@ -8,9 +8,10 @@ import typer
 GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
 Database = Annotated[Path, typer.Option("--db", help="The store of results.")]
 Checkpoints = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--checkpoints",
+        metavar="PATH|URI",
         help="Where checkpoints and logs are (default: where the last run had them).",
     ),
 ]

@@ -18,7 +18,7 @@ class Asked:
     """What a plan is to be held against; None is what this machine has, or nothing."""
 
     db: Path | None = None
-    checkpoints: Path | None = None
+    checkpoints: str | None = None
     gpus: int | None = None
     slots: int | None = None
     tflops: float | None = None

@@ -12,9 +12,18 @@ def run(
     grid: options.GridFile,
     db: options.Database = options.RESULTS,
     checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|URI",
+            help="Where checkpoints go: a folder, or an address as s3://bucket/study (default: "
+            "beside the store, results.checkpoints).",
+        ),
+    ] = None,
+    scratch: Annotated[
         Path | None,
         typer.Option(
-            help="Where checkpoints go (default: beside the store, results.checkpoints)."
+            help="With an address: the folder on each node's own disk where trials work (default: "
+            "the system's for temporary files)."
         ),
     ] = None,
     slots: Annotated[
@@ -99,6 +108,7 @@ def run(
         run_plan,
         stderr_display,
     )
+    from scaling.storage import storage_at
     from scaling.store import Store
 
     budget = Budget(
@@ -110,7 +120,7 @@ def run(
         outcome = run_plan(
             plan,
             store,
-            checkpoints=checkpoints or db.with_suffix(".checkpoints"),
+            checkpoints=storage_at(checkpoints or db.with_suffix(".checkpoints"), scratch),
             executor=LocalExecutor()
             if executor == "local"
             else RayExecutor(slots=slots, address=address),

@@ -49,7 +49,12 @@ def slurm(  # one parameter an option
     ] = None,
     db: options.Database = options.RESULTS,
     checkpoints: Annotated[
-        Path | None, typer.Option(help="Where checkpoints go (default: beside the store).")
+        str | None,
+        typer.Option(
+            metavar="PATH|URI",
+            help="Where checkpoints go: a folder that every node sees, or an address as "
+            "s3://bucket/study (default: beside the store).",
+        ),
     ] = None,
 ) -> None:
     """Write a batch job that starts Ray on every node and trains GRID, for `sbatch`.
@@ -58,6 +63,7 @@ def slurm(  # one parameter an option
     """
     from scaling.grid import load_plan
     from scaling.orchestrator.slurm import Job, parse_time, script
+    from scaling.storage import storage_at
 
     plan = load_plan(grid)
     _check_fits(plan, nodes * gpus_per_node)
@@ -67,7 +73,7 @@ def slurm(  # one parameter an option
         name=re.sub(r"[^A-Za-z0-9._-]+", "-", f"scaling-{plan.study}"),
         grid=grid.absolute(),
         db=db,
-        checkpoints=(checkpoints or db.with_suffix(".checkpoints")).absolute(),
+        checkpoints=str(storage_at(checkpoints or db.with_suffix(".checkpoints"))),
         bin_folder=Path(sys.executable).absolute().parent,
         nodes=nodes,
         gpus_per_node=gpus_per_node,
@@ -105,9 +111,10 @@ def _check_fits(plan: "Plan", gpus: int) -> None:
             )
 
 
-def _warnings(db: Path, checkpoints: Path) -> list[str]:
+def _warnings(db: Path, checkpoints: str) -> list[str]:
     """What may go wrong with these places; each job may start on other nodes than the last one."""
     from scaling.orchestrator.filesystems import shared_type
+    from scaling.storage import is_address
 
     found = []
     if kind := shared_type(db.parent):
@@ -121,7 +128,7 @@ def _warnings(db: Path, checkpoints: Path) -> list[str]:
             f"{db} seems to be on a disk of this machine alone; put it where each node sees it, "
             "as the next job may start on another one"
         )
-    if not shared_type(checkpoints.parent):
+    if not is_address(checkpoints) and not shared_type(Path(checkpoints).parent):
         found.append(
             f"{checkpoints} seems to be on a disk of this machine alone; every node needs it"
         )

@@ -12,6 +12,7 @@ from scaling.cli import options
 
 if TYPE_CHECKING:
     from scaling.plan import PlannedTrial
+    from scaling.storage import Remote
     from scaling.trial import Checkpoint, Event, Work
 
 
@@ -51,7 +52,7 @@ def trial(
         return
     from scaling.trial import Work
 
-    start = _branch_point(chosen, db, checkpoints)
+    start, storage = _branch_point(chosen, db, checkpoints)
     folder = output or Path(tempfile.mkdtemp(prefix="scaling-trial-"))
     folder.mkdir(parents=True, exist_ok=True)
     typer.echo(f"{chosen.trial.id} in {folder}", err=True)
@@ -63,6 +64,7 @@ def trial(
             directory=folder.absolute(),
             execution=chosen.execution,
             evaluation=plan.evaluation,
+            storage=storage,
         ),
         pdb=pdb,
     )
@@ -82,14 +84,14 @@ def description(planned: "PlannedTrial") -> dict[str, object]:
 
 
 def _branch_point(
-    planned: "PlannedTrial", db: Path, checkpoints: Path | None
-) -> "tuple[Checkpoint, ...]":
-    """The checkpoint that a cooldown starts from; nothing for the others.
+    planned: "PlannedTrial", db: Path, checkpoints: str | None
+) -> "tuple[tuple[Checkpoint, ...], Remote | None]":
+    """The checkpoint that a cooldown starts from, and where it is; nothing for the others.
 
     Raises `StoreError` if it is not there.
     """
     if planned.branch is None:
-        return ()
+        return (), None
     from scaling.errors import StoreError
     from scaling.orchestrator.status import read_status
     from scaling.store import Store
@@ -103,9 +105,9 @@ def _branch_point(
     if not found:
         raise StoreError(
             f"{planned.trial.id} branches off {trunk} at {samples_seen:,} samples, of which there "
-            f"is no checkpoint in {files.directory(trunk)}; `scaling run` makes it"
+            f"is no checkpoint in {files.storage.place(Path(trunk))}; `scaling run` makes it"
         )
-    return found
+    return found, files.remote
 
 
 def _train(work: "Work", *, pdb: bool) -> None:

@@ -185,7 +185,8 @@ class Loop:
             trial=planned.trial,
             stops=self._allowance.begin(planned, start.left),
             checkpoints=start.checkpoints,
-            directory=self._files.directory(trial_id),
+            directory=self._files.directory(trial_id, attempt.number),
+            storage=self._files.remote,
             attempt=attempt.number,
             execution=planned.execution,
             fits=self._store.rows_that_fit(planned.trial, planned.execution),
@@ -257,7 +258,8 @@ class Loop:
         attempt = self._running.pop(slot)
         self._executor.drop(slot)
         self._suspect(slot, attempt, "hung")
-        log = self._files.log(attempt.trial_id, attempt.number)
+        self._files.end_log(attempt.trial_id, attempt.number)
+        log = self._files.place_of_log(attempt.trial_id, attempt.number)
         verdict = self._judge.hang(attempt.trial_id, log, str(self._watches[slot]))
         events = left_behind(self._files, attempt.trial_id, attempt.number)
         self._conclude(attempt, verdict, events)
@@ -273,11 +275,9 @@ class Loop:
     def _try_again(self, attempt: _Attempt, death: Died) -> None:
         """Go on from the last checkpoint, unless worker after worker dies without progress."""
         trial_id = attempt.trial_id
-        log = self._files.log(trial_id, attempt.number)
+        log = self._files.place_of_log(trial_id, attempt.number)
         with doing_without():
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(death.text + "\n")
+            self._files.end_log(trial_id, attempt.number, death.text + "\n")
         events = left_behind(self._files, trial_id, attempt.number)
         progress = any(isinstance(event, Checkpoint | Measurement) for event in events)
         self._conclude(attempt, self._judge.death(trial_id, log, progress=progress), events)
@@ -297,6 +297,7 @@ class Loop:
     ) -> bool:
         """Close an attempt with what it left behind; whether its trial did not fail."""
         trial_id, events = attempt.trial_id, tuple(events)
+        self._files.leave(trial_id, attempt.number)
         ending, new = settle(self._store, trial_id, attempt.number, ending, events)
         self.measurements += new
         self._tell(attempt.planned, events)

@@ -23,6 +23,7 @@ from scaling.orchestrator.survey import Survey, survey
 from scaling.orchestrator.tally import Task
 from scaling.orchestrator.waiting import Waiting
 from scaling.plan import Plan, PlannedTrial
+from scaling.storage import Storage
 from scaling.store import Failure, Recorded, Store, TrialState
 
 DEFAULT = Policy()
@@ -32,14 +33,15 @@ def run_plan(
     plan: Plan,
     store: Store,
     *,
-    checkpoints: Path,
+    checkpoints: str | Path | Storage,
     executor: Executor,
     show: Display,
     policy: Policy = DEFAULT,
 ) -> Outcome:
     """Train and measure what `plan` asks for and `store` does not have.
 
-    Checkpoints, journals and logs go to `checkpoints/TRIAL/`, and one line a trial event to a log
+    Checkpoints, journals and logs go to `TRIAL/` in `checkpoints`, a folder, an address that
+    fsspec reaches, or either as `scaling.storage` has it; one line a trial event goes to a log
     beside the store (`results.log` for `results.db`). The first Ctrl-C or SIGTERM stops cleanly.
     Trials then save where they are.
 
@@ -48,6 +50,7 @@ def run_plan(
     """
     began = time.monotonic()
     files = Files(checkpoints)
+    files.storage.check()
     store.record_plan(plan)
     trial_ids = [planned.trial.id for planned in plan.trials]
     recorded = store.recorded(trial_ids)
@@ -58,7 +61,7 @@ def run_plan(
     halving = _halving(plan, store, found)
     _write_states(store, recorded, found)
     with lines_in(store.path.with_suffix(".log")) as lines:
-        show = Several(show, lines, *beside(store.path, plan.study, files.root))
+        show = Several(show, lines, *beside(store.path, plan.study, files.storage))
         show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
         pace = Pace(plan.trials, store.throughputs())
         allowance = Allowance(policy.budget, found.left, pace, halving)

@@ -65,6 +65,8 @@ def settle_lost(
             _await_worker(there.open_attempt)
             number = there.open_attempt.number
             events = left_behind(files, trial_id, number)
+            files.end_log(trial_id, number)
+            files.leave(trial_id, number)
             ending = Ending("lost", TrialState.PENDING)
             measurements += settle(store, trial_id, number, ending, events)[1]
             lost.append(trial_id)

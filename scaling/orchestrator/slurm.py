@@ -20,7 +20,8 @@ class Job:
     name: str
     grid: Path
     db: Path
-    checkpoints: Path
+    checkpoints: str
+    """A folder, absolute, or an address."""
     bin_folder: Path
     """Where `scaling`, `ray` and `python` are."""
     nodes: int

@@ -51,13 +51,14 @@ class Status:
         found: list[dict[str, Any]] = self.progress.get("running", [])
         return found
 
-    def log(self, trial: FailedTrial) -> Path | None:
-        """The log of its latest attempt, if that wrote one."""
-        path = self.files.log(trial.trial_id, trial.attempt or 0)
-        return path if path.exists() else None
+    def log(self, trial: FailedTrial) -> str | None:
+        """Where the log of its latest attempt is, if that wrote one."""
+        return self.files.written_log(trial.trial_id, trial.attempt or 0)
 
 
-def read_status(db: Path, *, study: str | None = None, checkpoints: Path | None = None) -> Status:
+def read_status(
+    db: Path, *, study: str | None = None, checkpoints: str | Path | None = None
+) -> Status:
     """Read the store at `db` and what its driver says; nothing is written.
 
     Logs are looked for in `checkpoints`, or where the latest driver put them.
@@ -68,7 +69,7 @@ def read_status(db: Path, *, study: str | None = None, checkpoints: Path | None 
     with Store.read(db) as store:
         overview = store.overview(study)
     driver = _driver(said, last_holder(db))
-    root = checkpoints or Path(said.get("checkpoints") or db.with_suffix(".checkpoints"))
+    root = checkpoints or said.get("checkpoints") or db.with_suffix(".checkpoints")
     # The lock may be that of an import, which says nothing about itself.
     speaks = driver is not None and driver.is_alive and driver.pid == said.get("pid")
     return Status(

@@ -24,7 +24,7 @@ SECONDS_BETWEEN = 2.0
 """From one version of the file to the next, while something happens or nothing does."""
 
 
-def beside(store: Path, study: str, checkpoints: Path) -> list[Display]:
+def beside(store: Path, study: str, checkpoints: object) -> list[Display]:
     """The displays that write files beside `store`: events, and how far the run is."""
     return [EventLog(store), StatusFile(store, study, checkpoints)]
 
@@ -32,7 +32,7 @@ def beside(store: Path, study: str, checkpoints: Path) -> list[Display]:
 class StatusFile:
     """A display that writes how far a run is."""
 
-    def __init__(self, store: Path, study: str, checkpoints: Path) -> None:
+    def __init__(self, store: Path, study: str, checkpoints: object) -> None:
         """Write the file that belongs to `store`."""
         self._path = status_path(store)
         self._head = {

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 from scaling.orchestrator.worker import Crash
 from scaling.store import Ending, Failure, FailureKind, TrialState
@@ -70,7 +69,7 @@ class Judge:
             return failed(FailureKind.PREEMPTED, text, "preempted")
         return Verdict(Ending("preempted", TrialState.PENDING), 0.0, text)
 
-    def death(self, trial_id: str, log: Path, *, progress: bool) -> Verdict:
+    def death(self, trial_id: str, log: str, *, progress: bool) -> Verdict:
         """Of a worker that is gone: go on, unless worker after worker dies without progress."""
         self._deaths[trial_id] = deaths = 1 if progress else self._deaths[trial_id] + 1
         if deaths > DEATHS_IN_A_ROW:
@@ -80,7 +79,7 @@ class Judge:
         note = f"its worker died; again in {delay:g} s (see {log})"
         return Verdict(Ending("died", TrialState.PENDING), delay, note)
 
-    def hang(self, trial_id: str, log: Path, what: str) -> Verdict:
+    def hang(self, trial_id: str, log: str, what: str) -> Verdict:
         """Of an attempt that was ended because it said nothing; `what` says for how long."""
         self._hangs[trial_id] = hangs = self._hangs[trial_id] + 1
         if hangs > HANGS:

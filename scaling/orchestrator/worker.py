@@ -10,17 +10,18 @@ import os
 import platform
 import socket
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from scaling.errors import ScalingError
+from scaling.errors import ScalingError, StorageError
 from scaling.full_disk import doing_without, is_full_disk
 from scaling.orchestrator.fitting_rows import fitting
+from scaling.orchestrator.mirror import InPlace, mirrored
 from scaling.orchestrator.stalls import writing_stacks
 from scaling.train import Diverged, Preempted
 from scaling.trial import CurvePoint, Event, Measurement, Throughput, Work
@@ -71,28 +72,51 @@ def attempt(trainer: str, work: Work, log: Path, **rank: Any) -> Iterator[Messag
     work, rows, notes = fitting(work, versions()["device"], processes)
     found = {**versions(), "execution": asdict(work.execution), "rows": rows}
     yield Hello(socket.gethostname(), os.getpid(), found)
-    gathered: list[Event] = [*notes]
     try:
-        with _logging_to(log), writing_stacks(log, work.stall_seconds) as heard:
-            for event in _load(trainer)(work, **rank):
-                heard(event)
-                gathered.append(event)
-                # Metrics wait for what follows them, which shows that their task has ended.
-                if not isinstance(event, Measurement | CurvePoint | Throughput):
-                    yield Batch(tuple(gathered))
-                    gathered.clear()
-        yield Batch(tuple(gathered))
+        with (
+            mirrored(work, log) as mirror,
+            closing(_events(trainer, work, log, rank)) as events,
+        ):
+            yield from _told(events, mirror, log, rows, [*notes])
+    except StorageError as error:
+        # Nothing is told that is not kept; the trial goes on from what is.
+        yield Crash("setup", _in_words(error))
+
+
+def _events(
+    trainer: str, work: Work, log: Path, rank: Mapping[str, Any]
+) -> Generator[Event, None, None]:
+    with _logging_to(log), writing_stacks(log, work.stall_seconds) as heard:
+        for event in _load(trainer)(work, **rank):
+            heard(event)
+            yield event
+
+
+def _told(
+    events: Iterable[Event], mirror: InPlace, log: Path, rows: int | None, gathered: list[Event]
+) -> Iterator[Batch | Crash]:
+    """All that is told of `events`, the `gathered` ones first, once it is kept."""
+    try:
+        for event in events:
+            gathered.append(event)
+            # Metrics wait for what follows them, which shows that their task has ended.
+            if not isinstance(event, Measurement | CurvePoint | Throughput):
+                yield Batch(mirror.keep(gathered))
+                gathered.clear()
+        yield Batch(mirror.keep(gathered))
+    except StorageError:
+        raise
     except Preempted as request:
-        yield Batch(without_torn_task(gathered))
+        yield Batch(mirror.keep(without_torn_task(gathered)))
         yield Crash("preempted", str(request))
     except Exception as error:  # noqa: BLE001  # whatever it is, it fails this trial and no other
         with doing_without():
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("a", encoding="utf-8") as file:
                 traceback.print_exc(file=file)
-        yield Batch(without_torn_task(gathered))
+        yield Batch(mirror.keep(without_torn_task(gathered)))
         kind = _kind(error)
-        text = f"{_in_words(error)} (traceback: {log})"
+        text = f"{_in_words(error)} (traceback: {mirror.log})"
         yield Crash(kind, text, rows if kind == "oom" else None)
 
 

@@ -9,8 +9,8 @@ from scaling.plan import Plan
 from scaling.store import Reader, Recorded, TrialState
 
 
-def progress(plan: Plan, store: Reader, checkpoints: Path) -> Survey:
-    """What `store` has of `plan`, whose checkpoints are below `checkpoints`."""
+def progress(plan: Plan, store: Reader, checkpoints: str | Path) -> Survey:
+    """What `store` has of `plan`, whose checkpoints are in `checkpoints`."""
     trial_ids = [planned.trial.id for planned in plan.trials]
     recorded = dict.fromkeys(trial_ids, _NOTHING) | store.recorded(trial_ids)
     return survey(plan, recorded, Files(checkpoints))

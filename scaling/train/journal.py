@@ -30,8 +30,7 @@ class Journal:
 
     def record(self, result: Result) -> Result:
         """`result`, once it is on the disk."""
-        line = {"event": type(result).__name__, **asdict(result)}
-        self._file.write(json.dumps(line, default=str).encode() + b"\n")
+        self._file.write(line(result))
         self._file.flush()
         os.fsync(self._file.fileno())
         return result
@@ -47,19 +46,26 @@ def read_journal(directory: Path) -> list[Result]:
     A last line without its end was being written when its worker died: it counts as not written.
     """
     paths = sorted(directory.glob("journal-*.jsonl"), key=_attempt)
-    return [
-        _result(line, f"{path}:{number}")
-        for path in paths
-        for number, line in enumerate(_whole_lines(path), start=1)
-    ]
+    return [result for path in paths for result in parse(path.read_bytes(), str(path))]
+
+
+def line(result: Result) -> bytes:
+    """`result` as a line of a journal."""
+    fields = {"event": type(result).__name__, **asdict(result)}
+    return json.dumps(fields, default=str).encode() + b"\n"
+
+
+def parse(lines: bytes, place: str) -> list[Result]:
+    """The results in the whole ones of `lines`, which are at `place`.
+
+    Raises `StoreError` if one of them is no line of a journal.
+    """
+    whole = lines.split(b"\n")[:-1]
+    return [_result(text, f"{place}:{number}") for number, text in enumerate(whole, start=1)]
 
 
 def _attempt(path: Path) -> int:
     return int(path.stem.removeprefix("journal-"))
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    return path.read_bytes().split(b"\n")[:-1]
 
 
 def _result(line: bytes, place: str) -> Result:

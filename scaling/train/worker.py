@@ -18,6 +18,7 @@ from scaling.evals._subject import NotFiniteError, Subject
 from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
+from scaling.storage import fetched
 from scaling.train import checkpoints
 from scaling.train.distributed import Meeting
 from scaling.train.failures import Diverged, Preempted
@@ -141,7 +142,8 @@ def _go_to_latest_checkpoint(session: Session, stop: Stop, work: Work) -> None:
     latest = max(usable, key=lambda checkpoint: checkpoint.samples_seen, default=None)
     if latest is not None and latest.samples_seen > session.samples_seen:
         where = torch.device("cpu") if session.is_sharded else session.device
-        session.restore(checkpoints.load(latest, where, mapped=session.is_sharded))
+        with fetched(latest, work.storage) as here:
+            session.restore(checkpoints.load(here, where, mapped=session.is_sharded))
     if session.samples_seen == 0 and isinstance(trial, Cooldown):
         raise ValueError(f"{trial.id}: a cooldown starts from its trunk's checkpoint")
 

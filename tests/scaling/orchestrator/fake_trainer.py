@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scaling.errors import DataError
+from scaling.storage import fetched
 from scaling.train import Diverged, Preempted
 from scaling.train.journal import Journal
 from scaling.trial import (
@@ -44,7 +45,8 @@ def visit(work: Work, journal: Journal) -> Iterator[Event]:
         if latest is None or latest.samples_seen <= seen:
             seen = max(seen, 0)
         else:
-            assert latest.path.read_bytes() == content(latest.trial_id, latest.samples_seen)
+            with fetched(latest, work.storage) as here:
+                assert here.path.read_bytes() == content(latest.trial_id, latest.samples_seen)
             seen = latest.samples_seen
         if trial.kind == "cooldown":
             assert seen > 0, "a cooldown starts from a checkpoint"
@@ -145,7 +147,9 @@ def at_once(work: Work) -> int:
 
 def note(work: Work, samples_seen: int) -> None:
     """Keep a list of every step that was ever taken."""
-    with (work.directory / "steps.txt").open("a") as file:
+    folder = work.storage.scratch / work.trial.id if work.storage else work.directory
+    folder.mkdir(exist_ok=True)
+    with (folder / "steps.txt").open("a") as file:
         file.write(f"{samples_seen}\n")
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scaling.grid import expand, parse_grid
 from scaling.orchestrator import Budget, Executor, Order, Outcome, Policy, run_plan
@@ -12,6 +12,9 @@ from scaling.orchestrator.survey import Survey
 from scaling.plan import Plan
 from scaling.store import Failure, Store, TrialState
 from scaling.trial import Event
+
+if TYPE_CHECKING:
+    from scaling.storage import Storage
 
 GRID: dict[str, Any] = {
     "study": "small",
@@ -91,6 +94,7 @@ class Runs:
         self.db = folder / "results.db"
         self.checkpoints = folder / "checkpoints"
         self.checkpoints.mkdir(parents=True)
+        self.root: str | Path | Storage = self.checkpoints
         self.executor = executor
         self.show = Record()
 
@@ -110,7 +114,7 @@ class Runs:
             return run_plan(
                 plan,
                 store,
-                checkpoints=self.checkpoints,
+                checkpoints=self.root,
                 executor=self.executor(trainer=trainer, **executor),
                 show=self.show,
                 policy=Policy(

@@ -4,7 +4,7 @@ import pytest
 from fake_trainer import METRICS, steps
 from small_plans import Runs, counts, plan_of
 
-from scaling.errors import ResourceError
+from scaling.errors import ResourceError, StorageError
 from scaling.orchestrator import RayExecutor, order
 from scaling.store import Store, TrialState
 
@@ -171,8 +171,8 @@ def test_an_address_where_nobody_answers_is_refused_at_once(
         Runs(tmp_path, RayExecutor).run(plan_of(), address=address)
 
 
-def test_checkpoints_at_the_address_of_an_object_store_are_refused(here: Runs) -> None:
-    here.checkpoints = Path("s3://bucket/checkpoints")
+def test_an_address_as_a_path_has_lost_a_slash_and_is_refused(here: Runs) -> None:
+    here.root = Path("s3://bucket/checkpoints")
 
-    with pytest.raises(ResourceError, match=r"cannot go to 's3:/bucket/checkpoints'.*mounted"):
+    with pytest.raises(StorageError, match=r"give an address as text, 's3://bucket/checkpoints'"):
         here.run(plan_of())
