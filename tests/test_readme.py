@@ -30,3 +30,11 @@ def test_every_file_that_the_documents_link_to_is_there() -> None:
     for page in (README, *README.parent.glob("docs/*.md"), *README.parent.glob("benchmarks/*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_test_that_the_documents_name_is_there() -> None:
+    written = "\n".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+    there = set(re.findall(r"^def (test_\w+)\(", written, flags=re.M))
+    for page in README.parent.glob("docs/*.md"):
+        named = set(re.findall(r"`(test_\w+)`", page.read_text()))
+        assert named <= there, f"{page.name}: {named - there}"

@@ -21,8 +21,14 @@ APPLICATION_ID = 0x5CA11A75
 _BUSY_MILLISECONDS = 30_000
 
 
-_PASSING = ("is full", "is locked", "disk I/O error")
-"""What SQLite says of troubles that may pass."""
+_PASSING = (
+    "is full",
+    "is locked",
+    "disk I/O error",
+    "locking protocol",
+    "unable to open database file",
+)
+"""What SQLite says of troubles that may pass; the last two of network file systems in trouble."""
 
 
 class UnavailableError(StoreError):

@@ -141,7 +141,13 @@ def test_processes_that_train_together_leave_after_the_same_step(
     with Store.read(stopped.db) as store:
         (trial_id,) = (planned.trial.id for planned in plan_of(**grid).trials)
         (saved,) = store.checkpoints(trial_id)
+    assert saved.forced
     assert 0 < saved.samples_seen < 3840
     assert saved.samples_seen % (8 * 64) == 0
     assert counts(stopped.run(plan_of(**grid), "scaling.train:train"))[0] == 1
     assert stopped.results() == here.results()
+    with Store.read(stopped.db) as store:
+        assert [found.samples_seen for found in store.checkpoints(trial_id)] == [3840]
+    assert [path.name for path in stopped.directory("cosine").glob("*.pt")] == [
+        "000000003840-2.pt"
+    ]

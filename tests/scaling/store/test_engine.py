@@ -4,13 +4,15 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from store_plans import measurement, trial_id_of
 
 from scaling.errors import StoreError
 from scaling.plan import Plan
-from scaling.store import Store
+from scaling.store import Store, UnavailableError, recording
 
 OPENERS = pytest.mark.parametrize("opened", [Store, Store.read], ids=["writing", "reading"])
 
@@ -76,6 +78,36 @@ def test_a_reader_of_nothing_is_told_which_command_makes_a_store(
 
     with pytest.raises(StoreError, match="`scaling run GRID`"):
         Store.read(path)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "database or disk is full",
+        "database is locked",
+        "disk I/O error",
+        "locking protocol",
+        "unable to open database file",
+    ],
+)
+def test_trouble_that_may_pass_is_told_from_the_rest(
+    store: Store, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def wait(error: UnavailableError) -> bool:
+        told.append(str(error))
+        return len(told) < 3
+
+    def fail(*_: object) -> NoReturn:
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError(reason))
+
+    store.when_unavailable = wait
+    monkeypatch.setattr(recording, "start_attempt", fail)
+    with pytest.raises(UnavailableError, match=reason):
+        store.start_attempt("t")
+
+    assert told == [f"{store.path}: {reason}"] * 3
 
 
 def test_a_folder_is_no_store(tmp_path: Path) -> None:
