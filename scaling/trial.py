@@ -260,6 +260,10 @@ class Measurement:
     value: float
     epochs: float | None = None
     """Samples seen / different samples in the training set; None if that is endless or unknown."""
+    evaluation_set: str | None = None
+    """Identity of what it was measured on (`scaling.evaluation_sets`); None if unknown."""
+    skipped_images: int | None = None
+    """Pictures of it that did not decode and were left out; None if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

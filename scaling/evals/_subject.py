@@ -60,6 +60,8 @@ class Subject:
         self._family = family
         self.config = config
         self.evaluation = evaluation or Evaluation()
+        self.asked: list[Examples] = []
+        """The sets that tasks asked for, in order."""
         self._opened: dict[str, Examples] = {}
         self._seen: dict[str, Seen] = {}
         self._classifiers: dict[tuple[tuple[str, ...], tuple[str, ...]], Features] = {}
@@ -82,6 +84,7 @@ class Subject:
             kind = EVALUATION_SETS.get(choice.kind)
             where = self.evaluation
             self._opened[key] = kind.open(choice.of_kind(), where.sets, where.broken)
+        self.asked.append(self._opened[key])
         return self._opened[key]
 
     def batches(self, examples: Examples) -> Iterator[Batch]:

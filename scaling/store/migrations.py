@@ -32,6 +32,10 @@ _ADDED = {
         _AddedColumn("attempt", "began_sha256", "VARCHAR"),
         _AddedColumn("checkpoint", "forced", "BOOLEAN"),
     ),
+    5: (
+        _AddedColumn("measurement", "evaluation_set", "VARCHAR"),
+        _AddedColumn("measurement", "skipped_images", "INTEGER"),
+    ),
 }
 """What each version of the schema added to the one before."""
 

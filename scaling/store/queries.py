@@ -50,8 +50,11 @@ _COLUMNS = {
     "trial": CellRow.trial_id,
     "value": MeasurementRow.value,
     "epochs": MeasurementRow.epochs,
+    "evaluation_set": MeasurementRow.evaluation_set,
+    "skipped_images": MeasurementRow.skipped_images,
 }
-_KEYS = tuple(name for name in _COLUMNS if name not in ("value", "epochs"))
+_FOUND = ("value", "epochs", "evaluation_set", "skipped_images")
+_KEYS = tuple(name for name in _COLUMNS if name not in _FOUND)
 """What tells points apart, and orders them."""
 
 
@@ -109,7 +112,8 @@ class Study:
 def points(connection: Connection, compute: Compute, filters: Filters) -> list[dict[str, Any]]:
     """One row a metric of a wanted cell, in a fixed order.
 
-    `epochs`, `gflops_per_sample` and `params` are None where they are not known.
+    `epochs`, `evaluation_set`, `skipped_images`, `gflops_per_sample` and `params` are None where
+    they are not known.
     Raises `StoreError` if nothing matches because a filter names what is not there.
     """
     gflops = getattr(TrialRow, f"gflops_per_sample_{compute}")

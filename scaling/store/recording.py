@@ -42,6 +42,10 @@ _FROM_ON = {
 }
 
 
+_MAY_BE_UNKNOWN = ("epochs", "evaluation_set", "skipped_images", "forced")
+"""Columns that earlier versions did not record: to know nothing contradicts nothing."""
+
+
 class RefusedError(StoreError):
     """A record from a stale attempt, or one that contradicts what is recorded."""
 
@@ -180,7 +184,7 @@ def _merge(
 
 def _agree(name: str, there: object, value: object) -> bool:
     """Whether a recorded field says the same, or one that older stores lack says nothing."""
-    return there == value or (name in ("epochs", "forced") and None in (there, value))
+    return there == value or (name in _MAY_BE_UNKNOWN and None in (there, value))
 
 
 def _known(

@@ -76,9 +76,9 @@ class Reader:
         """The measurements of the cells that studies want: one row a metric, in a fixed order.
 
         Columns: study, dataset, schedule, task, metric, family, model, samples_seen, seed, trial,
-        value, epochs over the training set, gflops_per_sample and params (each of these three
-        None where it is not known). The filters are study, dataset, schedule, family, task and
-        metric.
+        value, epochs over the training set, evaluation_set, skipped_images, gflops_per_sample and
+        params (each but the value None where it is not known). The filters are study, dataset,
+        schedule, family, task and metric.
         Raises `StoreError` if nothing matches because a filter names what is not there, or because
         nothing was measured yet.
         """

@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from scaling.store.states import FailureKind, TrialState
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Kept in the file (`PRAGMA user_version`); a file with a higher one is refused, a file with a
 lower one is brought here by `scaling.store.migrations`."""
 
@@ -166,6 +166,9 @@ class MeasurementRow(Row):
     """What an import says about where the number stands; None for own measurements."""
     epochs: Mapped[float | None]
     """Passes over the training set by then; None if it is endless, or its size is not known."""
+    evaluation_set: Mapped[str | None]
+    """See `scaling.trial.Measurement`; None where that was not recorded yet."""
+    skipped_images: Mapped[int | None]
 
 
 class CurveRow(Row):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scaling.datasets import DATASETS, Stream
 from scaling.datasets._prefetch import ReadAhead
 from scaling.evals._evaluation import Evaluation
+from scaling.evals._measured import measure
 from scaling.evals._subject import NotFiniteError, Subject
 from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
@@ -236,12 +237,14 @@ def _measure(
             raise Preempted(f"stopped at {stop.samples_seen:,} samples seen, before {name}")
         yield _progress(session, "evaluate")
         with session.evaluating(network):
-            task = evaluation.task(name)
             try:
-                values = task.of_kind.measure(task.choices(), subject)
+                found = measure(evaluation.task(name), subject)
             except NotFiniteError as error:
                 raise Diverged(stop.samples_seen, session.loss.item()) from error
-        for metric, value in values.items():
+        if found.skipped_images:
+            text = f"{name}: {found.skipped_images:,} pictures do not decode and are left out"
+            yield Note(trial_id=trial.id, text=text)
+        for metric, value in found.values.items():
             yield Measurement(
                 trial_id=trial.id,
                 samples_seen=stop.samples_seen,
@@ -249,6 +252,8 @@ def _measure(
                 metric=metric,
                 value=value,
                 epochs=epochs,
+                evaluation_set=found.evaluation_set,
+                skipped_images=found.skipped_images,
             )
 
 

@@ -44,6 +44,8 @@ def test_points_are_the_measurements_of_cells(measured: Store, plan: Plan) -> No
         "trial": trial_id_of(plan, "cosine"),
         "value": 0.25,
         "epochs": None,
+        "evaluation_set": None,
+        "skipped_images": None,
         "gflops_per_sample": profile.published_gflops,
         "params": profile.params,
     }

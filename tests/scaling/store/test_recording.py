@@ -65,6 +65,17 @@ def test_not_knowing_the_epochs_contradicts_nothing_and_other_epochs_do(
     assert [point["epochs"] for point in store.points()] == [1.5]
 
 
+def test_a_measurement_says_on_what_it_was_made(store: Store, trial_id: str) -> None:
+    attempt = store.start_attempt(trial_id)
+    event = measurement(trial_id, evaluation_set="webdataset-1", skipped_images=2)
+    store.record(trial_id, attempt, [event])
+
+    (point,) = store.points()
+    assert (point["evaluation_set"], point["skipped_images"]) == ("webdataset-1", 2)
+    with pytest.raises(RefusedError, match="webdataset-1' and cannot become 'webdataset-2'"):
+        store.record(trial_id, attempt, [measurement(trial_id, evaluation_set="webdataset-2")])
+
+
 def test_what_comes_with_a_refused_event_is_not_recorded_either(
     store: Store, trial_id: str
 ) -> None:
