@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.evals._subject import as_array
-from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def caption_scores(
     scores = []
     with subject.computing():
         for first in range(0, len(images), images_at_once):
-            inputs = to_inputs(images[first : first + images_at_once], subject.device)
+            inputs = subject.inputs(images[first : first + images_at_once])
             found = likelihood(inputs, tokens.repeat(len(inputs), 1))
             scores.append(as_array(found.reshape(len(inputs), -1)))
     return np.concatenate(scores)

@@ -12,7 +12,7 @@ from scaling.errors import ScalingError
 from scaling.evals._evaluation import Evaluation
 from scaling.evaluation_sets import EVALUATION_SETS, Batch, Examples
 from scaling.evaluation_sets._batches import joined
-from scaling.families._images import to_inputs
+from scaling.families._images import CLIP_PREPROCESSING, Preprocessing, to_inputs
 from scaling.families._tokenizers import tokenize
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ class Subject:
         evaluation: Evaluation | None = None,
         *,
         family: "Family | None" = None,
+        preprocessing: Preprocessing = CLIP_PREPROCESSING,
     ) -> None:
         """Nothing is computed yet; tasks that measure a family's losses need `family`."""
         self.network = network
         self._family = family
         self.config = config
+        self.preprocessing = preprocessing
         self.evaluation = evaluation or Evaluation()
         self.asked: list[Examples] = []
         """The sets that tasks asked for, in order."""
@@ -89,7 +91,7 @@ class Subject:
 
     def batches(self, examples: Examples) -> Iterator[Batch]:
         """The pictures of a set, at this network's image size."""
-        return examples.batches(self.config.image_size)
+        return examples.batches(self.config.image_size, self.preprocessing.framing)
 
     def seen(self, examples: Examples) -> Seen:
         """Features of all pictures of a set, and what is true of them."""
@@ -101,11 +103,15 @@ class Subject:
             self._seen[examples.identity] = Seen(np.concatenate(features), joined(truths))
         return self._seen[examples.identity]
 
+    def inputs(self, images: NDArray[np.uint8]) -> "Tensor":
+        """Images (count, S, S, 3) as this network takes them, where it is."""
+        return to_inputs(images, self.device, self.preprocessing.mean, self.preprocessing.std)
+
     def image_features(self, images: NDArray[np.uint8]) -> Features:
         """Features of images (count, S, S, 3)."""
         encode: Any = self.network.encode_image
         with self.computing():
-            return as_array(encode(to_inputs(images, self.device)))
+            return as_array(encode(self.inputs(images)))
 
     def text_features(self, texts: Sequence[str]) -> Features:
         """Features of texts."""

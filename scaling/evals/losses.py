@@ -17,6 +17,7 @@ from scaling.datasets import DATASETS, Options, Samples
 from scaling.errors import DataError
 from scaling.evals._declared import ChosenSet, choice_of_kind
 from scaling.evals._needed import check_set, knows
+from scaling.families._images import CLIP_FRAMING
 from scaling.trial import Data
 from scaling.units import parse_count
 
@@ -99,12 +100,11 @@ def _losses(
     import torch
 
     from scaling.families import World
-    from scaling.families._images import to_inputs
     from scaling.families._tokenizers import tokenize
 
     tokens = torch.from_numpy(tokenize(captions, subject.config)).to(subject.device)
     with subject.computing():
-        outputs = subject.network(to_inputs(images, subject.device), tokens)
+        outputs = subject.network(subject.inputs(images), tokens)
         terms = dict(subject.family.batch_losses(outputs.features, outputs.scalars, World()))
         counts = subject.family.counts(tokens)
         terms |= {name: total / counts[name] for name, total in outputs.sums.items()}
@@ -133,6 +133,11 @@ def _parts(options: LossesOptions, subject: "Subject") -> Iterator[Samples]:
         return
     assert options.data is not None
     assert options.samples is not None
+    if subject.preprocessing.framing != CLIP_FRAMING:
+        raise DataError(
+            "data: is read as training reads it, and this network expects pictures that are "
+            f"made square by {subject.preprocessing.framing}; give the task a set instead"
+        )
     kind = DATASETS.get(options.data.kind)
     stream = kind.open(kind.options.model_validate(options.data.options), seed=0)
     whole = options.samples // options.batch_size * options.batch_size

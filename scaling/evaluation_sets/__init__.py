@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from scaling.datasets import Options
+from scaling.families._images import CLIP_FRAMING, Framing
 from scaling.registry import Registry
 
 if TYPE_CHECKING:
@@ -51,8 +52,11 @@ class Examples(Protocol):
     skipped: int
     """Pictures so far that did not decode and were left out, if that is allowed."""
 
-    def batches(self, image_size: int) -> Iterator[Batch]:
-        """All of it, pictures `image_size` pixels square; raises `DataError`."""
+    def batches(self, image_size: int, framing: Framing = CLIP_FRAMING) -> Iterator[Batch]:
+        """All of it, pictures `image_size` pixels square; raises `DataError`.
+
+        Pictures that a set draws itself are square already, whatever `framing` says.
+        """
         ...
 
 

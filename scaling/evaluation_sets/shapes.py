@@ -8,6 +8,7 @@ from pydantic import Field
 
 from scaling.datasets import Options
 from scaling.evaluation_sets import Batch, Broken, Truth
+from scaling.families._images import CLIP_FRAMING, Framing
 from scaling.vocabulary import with_article
 
 _BATCH_SIZE = 256
@@ -50,7 +51,7 @@ class ShapesExamples:
         """See `Examples.templates`."""
         return ("{c}", "photo of {c}", "picture of {c}") if self.class_names else ()
 
-    def batches(self, image_size: int) -> Iterator[Batch]:
+    def batches(self, image_size: int, framing: Framing = CLIP_FRAMING) -> Iterator[Batch]:
         """See `Examples.batches`."""
         for whole in (self._whole(image_size),):
             count = len(whole.images)

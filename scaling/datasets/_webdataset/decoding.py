@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from scaling.families._images import Framing
+
 Crop = Literal["random", "center"]
 
 UNREADABLE = (
@@ -38,15 +40,37 @@ def decode(encoded: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
-def center_crop(image: Image.Image, size: int) -> NDArray[np.uint8]:
+def center_crop(
+    image: Image.Image, size: int, how: Image.Resampling = Image.Resampling.BICUBIC
+) -> NDArray[np.uint8]:
     """open_clip's evaluation transform: shorter side to `size`, then the middle (S, S, 3)."""
     width, height = image.size
     shorter = min(width, height)
     scaled = (int(size * width / shorter), int(size * height / shorter))
-    if scaled != image.size:
-        image = image.resize(scaled, Image.Resampling.BICUBIC)
+    image = _resized(image, scaled, how)
     left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
     return np.asarray(image.crop((left, top, left + size, top + size)))
+
+
+def framed(image: Image.Image, size: int, framing: Framing) -> NDArray[np.uint8]:
+    """open_clip's evaluation transform for any `framing` (S, S, 3)."""
+    how = Image.Resampling[framing.interpolation.upper()]
+    match framing.resize:
+        case "squash":
+            return np.asarray(_resized(image, (size, size), how))
+        case "longest":
+            ratio = max(image.size) / size
+            scaled = (round(image.width / ratio), round(image.height / ratio))
+            canvas = Image.new("RGB", (size, size))
+            left, top = (size - scaled[0]) // 2, (size - scaled[1]) // 2
+            canvas.paste(_resized(image, scaled, how), (left, top))
+            return np.asarray(canvas)
+        case "shortest":
+            return center_crop(image, size, how)
+
+
+def _resized(image: Image.Image, size: tuple[int, int], how: Image.Resampling) -> Image.Image:
+    return image if size == image.size else image.resize(size, how)
 
 
 def random_crop(

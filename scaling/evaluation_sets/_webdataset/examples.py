@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from scaling.datasets._cores import in_threads
 from scaling.datasets._prefetch import ReadAhead
-from scaling.datasets._webdataset.decoding import UNREADABLE, center_crop, decode
+from scaling.datasets._webdataset.decoding import UNREADABLE, decode, framed
 from scaling.errors import DataError
 from scaling.evaluation_sets import Batch, Broken
 from scaling.evaluation_sets._batches import joined, rows_of
 from scaling.evaluation_sets._webdataset.files import SetFiles
 from scaling.evaluation_sets._webdataset.options import WebdatasetOptions
 from scaling.evaluation_sets._webdataset.samples import ShardSamples, samples_of
+from scaling.families._images import CLIP_FRAMING, Framing
 
 _BATCH_SIZE = 128
 
@@ -50,11 +51,11 @@ class WebdatasetExamples:
         }
         return f"webdataset-{hashlib.sha256(json.dumps(read).encode()).hexdigest()[:16]}"
 
-    def batches(self, image_size: int) -> Iterator[Batch]:
+    def batches(self, image_size: int, framing: Framing = CLIP_FRAMING) -> Iterator[Batch]:
         """See `Examples.batches`."""
         count = self._starts[-1]
         ahead = ReadAhead(
-            lambda first: self._read(first, min(_BATCH_SIZE, count - first), image_size),
+            lambda first: self._read(first, min(_BATCH_SIZE, count - first), image_size, framing),
             step=_BATCH_SIZE,
             until=count,
         )
@@ -85,12 +86,12 @@ class WebdatasetExamples:
         """The position of each shard's first sample, and of the end."""
         return [0, *accumulate(len(samples) for samples in self._shards)]
 
-    def _read(self, first: int, count: int, image_size: int) -> Batch:
+    def _read(self, first: int, count: int, image_size: int, framing: Framing) -> Batch:
         images = np.empty((count, image_size, image_size, 3), np.uint8)
         is_whole = np.ones(count, bool)
 
         def cut(row: int) -> None:
-            picture = self._picture(first + row, image_size)
+            picture = self._picture(first + row, image_size, framing)
             if picture is None:
                 is_whole[row] = False
             else:
@@ -100,11 +101,13 @@ class WebdatasetExamples:
         batch = self._truths(first, count)._replace(images=images)
         return batch if is_whole.all() else rows_of(batch, np.flatnonzero(is_whole))
 
-    def _picture(self, position: int, image_size: int) -> NDArray[np.uint8] | None:
+    def _picture(
+        self, position: int, image_size: int, framing: Framing
+    ) -> NDArray[np.uint8] | None:
         samples, row = self._locate(position)
         encoded = samples.shard.read(samples.pictures[row])
         try:
-            return center_crop(decode(encoded), image_size)
+            return framed(decode(encoded), image_size, framing)
         except UNREADABLE as error:
             if self._broken == "skip":
                 self._undecodable.add(position)

@@ -2,7 +2,7 @@ import io
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from small_sets import FORMATS, numbers, picture, write_set
 
 from scaling.errors import DataError
 from scaling.evaluation_sets import EVALUATION_SETS, Batch, Examples
+from scaling.families._images import Framing, Interpolation, Resize
 
 KIND = EVALUATION_SETS.get("webdataset")
 CLASSES = ("cat", "dog", "emu")
@@ -276,3 +277,27 @@ def test_a_shard_that_ends_early_is_an_error_and_no_smaller_set(folder: Path) ->
 def test_an_empty_set_is_an_error(tmp_path: Path, shards: Sequence[list[Any]]) -> None:
     with pytest.raises(DataError, match="no sample in its shards"):
         read(write_set(tmp_path / "set", shards, classes=CLASSES))
+
+
+@pytest.mark.parametrize("size", [(40, 30), (31, 97), (32, 32), (10, 7), (333, 17)])
+@pytest.mark.parametrize("resize", get_args(Resize))
+@pytest.mark.parametrize("interpolation", get_args(Interpolation))
+def test_every_framing_is_that_of_open_clips_transform(
+    tmp_path: Path, size: tuple[int, int], resize: Resize, interpolation: Interpolation
+) -> None:
+    encoded = picture(0, "png", size)
+    folder = write_set(tmp_path / "set", [[{"png": encoded, "cls": b"0"}]], classes=["it"])
+    transform = image_transform(
+        32,
+        is_train=False,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+        resize_mode=resize,
+        interpolation=interpolation,
+    )
+
+    framing = Framing(resize=resize, interpolation=interpolation)
+    (batch,) = opened(folder).batches(32, framing)
+
+    wanted = transform(Image.open(io.BytesIO(encoded))) * 255
+    np.testing.assert_array_equal(batch.images[0], wanted.round().permute(1, 2, 0).numpy())
