@@ -87,7 +87,8 @@ def simulate() -> None:
                 assert took
                 print(
                     f"simulated, {schedule}, {gpus}, {order}: {len(plan.trials)} trials, bound "
-                    f"{took.bound / 86400:.1f} days, {took.bound / took.seconds:.3f} of it reached"
+                    f"{took.bound / 86400:.1f} days, {took.bound / took.seconds:.3f} of it "
+                    f"reached; {took.gang_bound / took.seconds:.3f} of that of gangs"
                 )
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 from scaling.orchestrator.budget import Budget
 from scaling.orchestrator.halving import Halving
@@ -102,6 +103,25 @@ class Allowance:
         if left.stops and not self._unhalved(planned.trial.id, left):
             return False
         return not left.stops or self._affords(planned, left.samples_until[0])
+
+    @property
+    def pace(self) -> Pace:
+        """How fast trials train here."""
+        return self._pace
+
+    def seconds(self, planned: PlannedTrial) -> float:
+        """How long a trial that has not started is expected to take; infinite if unknown."""
+        expected = self._pace.seconds(planned, self._left[planned.trial.id].samples)
+        return inf if expected is None else expected
+
+    def seconds_left(self, trial_id: str, samples_seen: int) -> float:
+        """How long one that goes on takes from here; infinite if unknown."""
+        started = self._started.get(trial_id)
+        if started is None:
+            return inf
+        samples = max(0, started.stops[-1].samples_seen - samples_seen)
+        expected = self._pace.seconds(started.planned, samples)
+        return inf if expected is None else expected
 
     def begin(self, planned: PlannedTrial, left: Remaining) -> tuple[Stop, ...]:
         """Take from the budget what a trial needs now; the stops to which it may go."""

@@ -1,9 +1,12 @@
 """How many slots fit onto the nodes of a cluster, GPU by GPU; pure counting."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from scaling.errors import ResourceError
+from scaling.orchestrator.backfill import moment_of, spare_seconds
 from scaling.plan import PlannedTrial, Resources
 
 _EPSILON = 1e-6
@@ -63,12 +66,17 @@ class Capacity:
     waits for such a node; otherwise it is spread over as few nodes as can be.
     """
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[Node], clock: Callable[[], float] = time.monotonic) -> None:
         """All of `nodes`, empty."""
+        self._clock = clock
         self._nodes = {node.id: node for node in nodes}
         self._has_gpus = any(node.gpus for node in self._nodes.values())
         self._taken: list[Place] = []
         self._held: tuple[Share, ...] = ()
+        self._held_until = inf
+        self._promised: dict[Resources, float] = {}
+        """The earliest start that was ever expected of what waits: estimates that turn out to be
+        wrong may be used once, not again and again."""
 
     def on_this_cluster(self, resources: Resources) -> Resources:
         """What a trial that asks for `resources` is given here."""
@@ -113,16 +121,38 @@ class Capacity:
             if not self.could_ever_fit(wanted):
                 raise ResourceError(self._no_room(planned.trial.id, wanted))
 
-    def take(self, resources: Resources) -> Place | None:
-        """A place for one slot, or None; the fullest GPU that still has room, as Ray does it."""
-        place = self.find(resources)
+    def share(self, resources: Resources) -> float:
+        """The part of all GPUs that `resources` are; of all CPUs, if they ask for no GPU."""
+        gpus = sum(len(node.gpus) for node in self._nodes.values())
+        if resources.gpus:
+            return resources.gpus / max(gpus, 1)
+        cpus = sum(node.total_cpus for node in self._nodes.values())
+        return resources.cpus * processes(resources) / max(cpus, 1)
+
+    def take(self, resources: Resources, seconds: float = inf) -> Place | None:
+        """A place for one slot that is needed for `seconds`, or None.
+
+        The fullest GPU that still has room, as Ray does it.
+        """
+        place = self.find(resources, seconds)
         if place is not None:
+            self._promised.pop(resources, None)
             self.take_again(place)
         return place
 
-    def find(self, resources: Resources) -> Place | None:
-        """The place that `take` would take."""
-        nodes = [self._beside_held(node) for node in self._usable]
+    def find(self, resources: Resources, seconds: float = inf) -> Place | None:
+        """The place that `take` would take: beside what is held, or there, if for long enough."""
+        place = self._find(resources, [self._beside_held(node) for node in self._usable])
+        if place is None and self._held and seconds <= self.spare_seconds:
+            place = self._find(resources, self._usable)
+        return place
+
+    @property
+    def spare_seconds(self) -> float:
+        """How long what is held may be used by others, by expectation; 0 if that is unknown."""
+        return spare_seconds(self._held_until, self._clock())
+
+    def _find(self, resources: Resources, nodes: Sequence[Node]) -> Place | None:
         may_spread = processes(resources) > 1 and not self._a_node_could_have_all(resources)
         shares = _fit(nodes, resources, may_spread=may_spread)
         return Place(resources, shares) if shares else None
@@ -137,31 +167,49 @@ class Capacity:
         self._taken.remove(place)
         self._change(place, +1)
 
-    def hold(self, resources: Resources) -> None:
-        """Keep for `resources` what will be free for them first, until `let_go`.
+    def hold(self, resources: Resources, ends: Iterable[tuple[Place, float]] = ()) -> None:
+        """Keep for `resources` what is expected to be free for them first, until `let_go`.
 
-        Meanwhile others take only what `resources` do not wait for. Without that, small trials
-        would start on each GPU that becomes free, and one that needs eight would never start.
+        Meanwhile others take only what `resources` do not wait for, or what they give back before
+        all of it is free (`scaling.orchestrator.backfill`). `ends` says of places when they are
+        expected to be given back; of others nobody knows.
         """
         if self._held:
             return
+        coming = _coming(self._taken, ends)
         each, count = one_process(resources), processes(resources)
-        options = [_emptiest(node, each, count) for node in self._usable]
+        options = [_soonest(node, each, count, coming) for node in self._usable]
+
+        def by_time(shares: Sequence[Share]) -> tuple[float, float, float]:
+            gpus, cpus = self._free(shares)
+            return self._ready_at(shares, coming), -gpus, -cpus
+
         whole = [shares for shares in options if len(shares) == count]
         if whole:
-            self._held = tuple(max(whole, key=self._free))
+            soonest = min(whole, key=by_time)
+            self._held = tuple(soonest)
         else:
-            self._held = _together(sorted(options, key=self._free, reverse=True), count)
+            self._held = _together(sorted(options, key=by_time), count)
+        start = self._ready_at(self._held, coming) if self._held else inf
+        if start < inf:
+            start = min(start, self._promised.get(resources, inf))
+            self._promised[resources] = start
+        self._held_until = start
 
     def let_go(self) -> None:
         """Hold nothing any more."""
         self._held = ()
 
-    def may_reuse(self, place: Place) -> bool:
-        """Whether nobody else waits for a place of one process that is taken but idle."""
+    def may_reuse(self, place: Place, seconds: float = inf) -> bool:
+        """Whether a place of one process that is taken but idle can be used for `seconds`.
+
+        Not if somebody else waits for it.
+        """
         if any(node.is_left_out for node in self._nodes.values() if node.id in place.nodes):
             return False
         if not self._held or place.shares[0].node not in self._nodes:
+            return True
+        if seconds <= self.spare_seconds:
             return True
         (share,) = place.shares
         self.give_back(place)
@@ -191,7 +239,19 @@ class Capacity:
         free = [0.0 if gpu in gpus else left for gpu, left in enumerate(node.gpus)]
         return Node(node.id, node.cpus - kept, free)
 
-    def _free(self, shares: Iterable[Share]) -> tuple[float, float]:
+    def _ready_at(self, shares: Sequence[Share], coming: "_Coming") -> float:
+        """When all of `shares` are free; infinite if that is not known."""
+        moments = [0.0]
+        for node_id in {share.node for share in shares}:
+            mine = [share for share in shares if share.node == node_id]
+            node = self._nodes[node_id]
+            its = [(end, share) for end, share in coming if share.node == node_id]
+            cpus = sum(share.cpus for share in mine) - node.cpus
+            moments.append(moment_of(cpus, ((end, share.cpus) for end, share in its)))
+            moments += [_gpu_ready_at(node, s.gpu, s.gpus, its) for s in mine if s.gpu is not None]
+        return max(moments)
+
+    def _free(self, shares: Sequence[Share]) -> tuple[float, float]:
         """How much of the GPUs of `shares` is free, and of the CPUs of their nodes."""
         gpus, nodes = 0.0, set()
         for share in shares:
@@ -260,12 +320,35 @@ def _shares(node: Node, each: Resources, at_most: int) -> list[Share]:
     return [Share(node.id, each.cpus, gpu, each.gpus) for _, gpu in gpus[: max(0, count)]]
 
 
-def _emptiest(node: Node, each: Resources, at_most: int) -> list[Share]:
-    """As many shares as a node could ever have, of its emptiest GPUs."""
+_Coming = Sequence[tuple[float, Share]]
+"""What is taken, and when it is expected to be given back."""
+
+
+def _coming(taken: Iterable[Place], ends: Iterable[tuple[Place, float]]) -> _Coming:
+    known = list(ends)
+    places = [place for place, _ in known]
+    for place in taken:
+        if place in places:
+            places.remove(place)
+        else:
+            known.append((place, inf))
+    return [(end, share) for place, end in known for share in place.shares]
+
+
+def _gpu_ready_at(node: Node, gpu: int, wanted: float, coming: _Coming) -> float:
+    its = ((end, share.gpus) for end, share in coming if (share.node, share.gpu) == (node.id, gpu))
+    return moment_of(wanted - node.gpus[gpu], its)
+
+
+def _soonest(node: Node, each: Resources, at_most: int, coming: _Coming) -> list[Share]:
+    """As many shares as a node could ever have, of the GPUs that are free first."""
     count = min(at_most, int(node.total_cpus / each.cpus + _EPSILON))
     if not each.gpus:
         return [Share(node.id, each.cpus)] * count
-    gpus = sorted(range(len(node.gpus)), key=lambda gpu: -node.gpus[gpu])
+    gpus = sorted(
+        range(len(node.gpus)),
+        key=lambda gpu: (_gpu_ready_at(node, gpu, each.gpus, coming), -node.gpus[gpu]),
+    )
     return [Share(node.id, each.cpus, gpu, each.gpus) for gpu in gpus[:count]]
 
 

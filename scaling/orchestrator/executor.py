@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -40,8 +41,23 @@ class Executor(Protocol):
         """
         ...
 
-    def free(self, resources: Resources) -> Slot | None:
-        """A slot for a trial that needs `resources`, or None while there is no room for it."""
+    def share(self, resources: Resources) -> float:
+        """The part of all GPUs or CPUs that a trial occupies; 0 if none runs beside another."""
+        ...
+
+    def free(self, resources: Resources, seconds: float = inf) -> Slot | None:
+        """A slot for a trial that needs `resources`, or None while there is no room for it.
+
+        The trial is expected to take `seconds`; infinite if that is not known.
+        """
+        ...
+
+    def longest(self, resources: Resources) -> float:
+        """After `free` gave None: most `seconds` with which it would give a slot; 0 if none."""
+        ...
+
+    def expect(self, slot: Slot, seconds: float) -> None:
+        """Note that the attempt in `slot` is now expected to take `seconds` more."""
         ...
 
     def wait(self, seconds: float) -> list[tuple[Slot, Message | Died | Done]]:

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from math import inf
 from pathlib import Path
 
 from scaling.errors import ResourceError
@@ -45,12 +46,23 @@ class LocalExecutor:
             self._guard = Guard()
         return 1
 
-    def free(self, resources: Resources) -> Slot | None:
+    def share(self, resources: Resources) -> float:
+        """See `Executor.share`."""
+        return 0.0
+
+    def free(self, resources: Resources, seconds: float = inf) -> Slot | None:
         """See `Executor.free`."""
         if self._messages is not None or self._gang is not None:
             return None
         self._resources = resources
         return self
+
+    def longest(self, resources: Resources) -> float:
+        """See `Executor.longest`."""
+        return 0.0
+
+    def expect(self, slot: Slot, seconds: float) -> None:
+        """See `Executor.expect`; nobody waits for a part of it."""
 
     def start(self, work: Work, log: Path) -> None:
         """See `Slot.start`."""

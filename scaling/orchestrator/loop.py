@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from scaling.full_disk import doing_without
 from scaling.orchestrator.allowance import SECONDS_TO_SAVE
@@ -88,6 +89,7 @@ class Loop:
     def run(self, stop: StopRequest, policy: Policy) -> None:
         """Go on until all that can be done is done, `stop` is made, or the allowance ends."""
         self._policy = policy
+        self._queue.order_for(self._executor.share)
         while not (stop.is_made or self._allowance.is_over) and (self._running or self._queue):
             self._start_what_fits()
             if not self._running and self._queue.is_over_budget:
@@ -147,14 +149,18 @@ class Loop:
         return self._queue.trial_ids
 
     def _start_what_fits(self) -> None:
-        full: set[Resources] = set()
+        # How long a trial may take that still finds a place, by what it occupies.
+        longest: dict[Resources, float] = {}
         for planned in self._queue:
-            if planned.resources in full:
+            resources = planned.resources
+            limit = longest.get(resources, inf)
+            if not limit or (seconds := self._allowance.seconds(planned)) > limit:
                 continue
-            slot = self._executor.free(planned.resources)
+            slot = self._executor.free(resources, seconds)
             if slot is None:
-                full.add(planned.resources)
-                if full == self._queue.shapes:
+                is_first = resources not in longest
+                longest[resources] = self._executor.longest(resources) if is_first else 0.0
+                if longest.keys() == self._queue.shapes and not any(longest.values()):
                     return
             else:
                 self._start(planned, slot)
@@ -239,6 +245,10 @@ class Loop:
             if any(isinstance(event, Checkpoint) for event in events):
                 self._health.went_well(self._executor.node(slot))
             self._tell(attempt.planned, events)
+            for event in events:
+                if isinstance(event, Progress):
+                    left = self._allowance.seconds_left(event.trial_id, event.samples_seen)
+                    self._executor.expect(slot, left)
 
     def _complete(self, attempt: _Attempt) -> None:
         _, left = self._left(attempt.planned)

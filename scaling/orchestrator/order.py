@@ -1,16 +1,20 @@
 """The order in which trials start.
 
-`critical-path`, the default, starts what takes longest from here to its end first; a trunk counts
-with the longest cooldown that branches off it. So nothing long is left over for the end, when the
-other slots are idle. But before that comes **early coverage**: of each row (a family and a model
-on a training set) the trial that gives a number soonest, the cheapest rows first, as long as these
-are at most 5 % of the compute that is left. They cost the end of the run that much at most, and a
-first law can be fitted minutes after the start instead of near the end.
+`critical-path`, the default, starts what takes longest from here to its end first, in seconds on
+the devices that it gets; a trunk counts with the longest cooldown that branches off it. So nothing
+long is left over for the end, when the other slots are idle. A trial that occupies a quarter of
+all devices or more counts twice: few of them fit beside each other, so they queue. But before that
+comes **early coverage**: of each row (a family and a model on a training set) the trial that gives
+a number soonest, the cheapest rows first, as long as these are at most 5 % of the compute that is
+left. They cost the end of the run that much at most, and a first law can be fitted minutes after
+the start instead of near the end.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from scaling.orchestrator.pace import Pace, devices
 from scaling.orchestrator.survey import Survey
 from scaling.plan import Plan, PlannedTrial
 
@@ -19,20 +23,52 @@ Order = Literal["critical-path", "cheapest", "longest", "as-written"]
 COVERAGE = 0.05
 """Most of the compute left that early coverage may put before the critical path."""
 
+_WIDE = 0.25
+"""Of all devices; what occupies as much or more counts `_WIDE_COUNTS` times as long."""
+
+_WIDE_COUNTS = 2.0
+
 Rank = tuple[int, float, int]
 """Early coverage or not; urgency, ascending; the place of its first cell in the grid."""
 
 
-def ranks(plan: Plan, survey: Survey, order: Order = "critical-path") -> dict[str, Rank]:
+@dataclass(frozen=True)
+class Costs:
+    """What trials are expected to take."""
+
+    seconds_per_sample: Mapping[str, float]
+    """By trial; the unit does not matter."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Of all devices, by trial; absent where trials do not run beside each other."""
+
+
+def costs_by(pace: Pace, plan: Plan, shares: Mapping[str, float] | None = None) -> Costs:
+    """Seconds by what was measured; before that GFLOPs, shared by the devices of each trial."""
+    seconds = {}
+    for planned in plan.trials:
+        expected = pace.seconds(planned, 1)
+        if expected is None:
+            expected = planned.profile.lean_gflops / devices(planned)
+        seconds[planned.trial.id] = expected
+    return Costs(seconds, shares or {})
+
+
+def ranks(
+    plan: Plan, survey: Survey, order: Order = "critical-path", costs: Costs | None = None
+) -> dict[str, Rank]:
     """The rank of each trial that `survey` found left of `plan`; the lowest starts first."""
+    costs = costs or costs_by(Pace(), plan)
     trials = {planned.trial.id: planned for planned in plan.trials}
     positions = _positions(plan)
     left = compute_of(trials, survey)
     first: set[str] = set()
     match order:
         case "critical-path":
-            paths = longest_paths(trials, survey)
-            urgency = {trial_id: -path for trial_id, path in paths.items()}
+            paths = longest_paths(survey, costs)
+            urgency = {
+                trial_id: -path * (_WIDE_COUNTS if costs.shares.get(trial_id, 0) >= _WIDE else 1)
+                for trial_id, path in paths.items()
+            }
             first = early_coverage(trials, survey)
         case "cheapest":
             urgency = left
@@ -56,14 +92,13 @@ def compute_of(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, 
     }
 
 
-def longest_paths(trials: Mapping[str, PlannedTrial], survey: Survey) -> dict[str, float]:
-    """Forward GFLOPs from the start of each trial to the last end of anything that needs it."""
-    left = survey.left
-    paths = compute_of(trials, survey)
+def longest_paths(survey: Survey, costs: Costs) -> dict[str, float]:
+    """Seconds from the start of each trial to the last end of anything that needs it."""
+    left, per_sample = survey.left, costs.seconds_per_sample
+    paths = {trial_id: its.samples * per_sample[trial_id] for trial_id, its in left.items()}
     for cooldown_id, (trunk_id, branch_point) in survey.waiting.items():
         # Nothing branches off a cooldown, so its own path is known.
-        gflops_per_sample = trials[trunk_id].profile.lean_gflops
-        before = max(0, branch_point - left[trunk_id].start) * gflops_per_sample
+        before = max(0, branch_point - left[trunk_id].start) * per_sample[trunk_id]
         paths[trunk_id] = max(paths[trunk_id], before + paths[cooldown_id])
     return paths
 

@@ -20,14 +20,13 @@ class Pace:
         self._rates: dict[Model, float] = {}
         """Samples per second of a whole trial in training, as last seen."""
         self._gflops: dict[Model, float] = {}
-        """The same times the model's GFLOPs per sample."""
+        """The same times the model's GFLOPs per sample, of one of its devices."""
         self._trained = self._elapsed = 0.0
         """Seconds that attempts which ended trained by those rates, and that they took."""
         before = {(m.family, m.model): m for m in sorted(measured, key=lambda m: m.latest)}
         for planned in {_model(planned): planned for planned in trials}.values():
             if found := before.get(_model(planned)):
-                devices = max(1.0, planned.resources.gpus, planned.resources.processes)
-                self._note(planned, devices * found.samples / found.seconds)
+                self._note(planned, devices(planned) * found.samples / found.seconds)
 
     def saw(self, planned: PlannedTrial, event: Event) -> None:
         """Learn from the progress of an attempt."""
@@ -50,15 +49,22 @@ class Pace:
 
     def _note(self, planned: PlannedTrial, samples_per_second: float) -> None:
         self._rates[_model(planned)] = samples_per_second
-        self._gflops[_model(planned)] = samples_per_second * planned.profile.lean_gflops
+        gflops = samples_per_second * planned.profile.lean_gflops
+        self._gflops[_model(planned)] = gflops / devices(planned)
 
     def _training_seconds(self, planned: PlannedTrial, samples: int) -> float | None:
         rate = self._rates.get(_model(planned))
         if rate is None:
             if not self._gflops:
                 return None
-            rate = sum(self._gflops.values()) / len(self._gflops) / planned.profile.lean_gflops
+            gflops = sum(self._gflops.values()) / len(self._gflops)
+            rate = devices(planned) * gflops / planned.profile.lean_gflops
         return samples / rate
+
+
+def devices(planned: PlannedTrial) -> float:
+    """How many GPUs or processes train a trial; part of a GPU counts as one."""
+    return max(1.0, planned.resources.gpus, planned.resources.processes)
 
 
 def _model(planned: PlannedTrial) -> Model:

@@ -3,13 +3,13 @@
 import time
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from scaling.orchestrator.allowance import Allowance
 from scaling.orchestrator.budget import Budget
-from scaling.orchestrator.order import Order, Rank, ranks
+from scaling.orchestrator.order import Order, Rank, costs_by, ranks
 from scaling.orchestrator.survey import Survey
-from scaling.plan import Plan, PlannedTrial
+from scaling.plan import Plan, PlannedTrial, Resources
 
 
 class Queue:
@@ -29,6 +29,7 @@ class Queue:
         self.evaluation = plan.evaluation
         """How they are measured."""
         self._trials = {planned.trial.id: planned for planned in plan.trials}
+        self._plan, self._survey, self._order = plan, survey, order
         self._rank = ranks(plan, survey, order)
         self._ready: list[tuple[Rank, str]] = []
         self._later: dict[str, float] = {}
@@ -80,6 +81,13 @@ class Queue:
             self._later[trial_id] = time.monotonic() + delay
         else:
             insort(self._ready, (self._rank[trial_id], trial_id))
+
+    def order_for(self, share: Callable[[Resources], float]) -> None:
+        """Put everything in the order for a cluster of which each trial occupies its `share`."""
+        shares = {its.trial.id: share(its.resources) for its in self._plan.trials}
+        costs = costs_by(self.allowance.pace, self._plan, shares)
+        self._rank = ranks(self._plan, self._survey, self._order, costs)
+        self._ready = sorted((self._rank[trial_id], trial_id) for _, trial_id in self._ready)
 
     def remove(self, trial_id: str) -> None:
         """Take out a trial that starts."""

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class RayGang:
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
         self.place = place
+        self.until = inf
+        """When (`time.monotonic`) the attempt is expected to end."""
         self._streams: dict[Any, int] = {}
         self._failures: dict[int, tuple[float, Crash | Died]] = {}
         self._deadline: float | None = None

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class RaySlot:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self.place = place
+        self.until = inf
+        """When (`time.monotonic`) the attempt is expected to end."""
         self._stream: Any = None
         self._lost: Died | None = None
         (share,) = place.shares

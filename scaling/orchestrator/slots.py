@@ -5,6 +5,7 @@ There is a slot for each GPU, or part of one, or CPU core, as trials ask for it.
 
 import time
 from collections.abc import Sequence
+from math import inf
 
 from scaling.errors import ResourceError
 from scaling.families import World
@@ -54,24 +55,46 @@ class RayExecutor:
             check_together(planned.trial, planned.execution, World(size=size))
         return self._at_once(trials)
 
-    def free(self, resources: Resources) -> RaySlot | RayGang | None:
+    def share(self, resources: Resources) -> float:
+        """See `Executor.share`."""
+        return self._capacity.share(self._capacity.on_this_cluster(resources))
+
+    def free(self, resources: Resources, seconds: float = inf) -> RaySlot | RayGang | None:
         """See `Executor.free`; the first that gets None is kept a place until the next `wait`."""
         resources = self._capacity.on_this_cluster(resources)
         idle = [slot for slot in self._slots if slot.is_idle]
         for slot in idle:
-            if slot.place.resources == resources and self._capacity.may_reuse(slot.place):
+            is_alike = slot.place.resources == resources
+            if is_alike and self._capacity.may_reuse(slot.place, seconds):
+                self.expect(slot, seconds)
                 return slot
-        place = self._room(resources) or self._room_without(idle, resources)
+        place = self._room(resources, seconds) or self._room_without(idle, resources, seconds)
         if place is None:
             if self._at_most is None or len(self._slots) < self._at_most:
-                self._capacity.hold(resources)
+                ends = [(its.place, 0.0 if its.is_idle else its.until) for its in self._slots]
+                self._capacity.hold(resources, ends)
             self._check_hope(resources)
             return None
         self._hopeless_since = None
         several = len(place.shares) > 1
         made = RayGang(place, self._trainer) if several else RaySlot(place, self._trainer)
         self._slots.append(made)
+        self.expect(made, seconds)
         return made
+
+    def longest(self, resources: Resources) -> float:
+        """See `Executor.longest`."""
+        resources = self._capacity.on_this_cluster(resources)
+        idle = [slot for slot in self._slots if slot.is_idle]
+        if self._at_most is not None and len(self._slots) - len(idle) >= self._at_most:
+            return 0.0
+        is_room = self._find_without(idle, resources, 0.0) is not None
+        return self._capacity.spare_seconds if is_room else 0.0
+
+    def expect(self, slot: Slot, seconds: float) -> None:
+        """See `Executor.expect`."""
+        assert isinstance(slot, RaySlot | RayGang)
+        slot.until = time.monotonic() + seconds
 
     def wait(self, seconds: float) -> _Spoken:
         """See `Executor.wait`."""
@@ -149,28 +172,35 @@ class RayExecutor:
         if self._capacity.is_gone and not self._slots:
             self._capacity.update(self._cluster.start_again())
 
-    def _room(self, resources: Resources) -> Place | None:
+    def _room(self, resources: Resources, seconds: float) -> Place | None:
         if self._at_most is not None and len(self._slots) >= self._at_most:
             return None
-        return self._capacity.take(resources)
+        return self._capacity.take(resources, seconds)
+
+    def _find_without(
+        self, idle: Sequence[RaySlot | RayGang], resources: Resources, seconds: float
+    ) -> Place | None:
+        """The place that there would be without slots that do nothing."""
+        for slot in idle:
+            self._capacity.give_back(slot.place)
+        place = self._capacity.find(resources, seconds)
+        for slot in idle:
+            self._capacity.take_again(slot.place)
+        return place
 
     def _room_without(
-        self, idle: Sequence[RaySlot | RayGang], resources: Resources
+        self, idle: Sequence[RaySlot | RayGang], resources: Resources, seconds: float
     ) -> Place | None:
         """Room where slots of other shapes do nothing, which end only if that is enough."""
         if not idle:
             return None
-        for slot in idle:
-            self._capacity.give_back(slot.place)
-        place = self._capacity.find(resources)
-        for slot in idle:
-            self._capacity.take_again(slot.place)
+        place = self._find_without(idle, resources, seconds)
         if place is None:
             return None
         in_the_way = [slot for slot in idle if slot.place.nodes & place.nodes]
         for slot in in_the_way or idle[:1]:
             self.drop(slot)
-            if found := self._room(resources):
+            if found := self._room(resources, seconds):
                 return found
         return None
 

@@ -1,6 +1,7 @@
 from small_plans import everything, plan_of
 
-from scaling.orchestrator.order import longest_paths
+from scaling.orchestrator.order import costs_by, longest_paths
+from scaling.orchestrator.pace import Pace
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining
 from scaling.trial import Stop
@@ -10,7 +11,7 @@ def test_a_trunk_counts_with_its_longest_cooldown() -> None:
     plan = plan_of()
     (trunk, *_), gflops = plan.trials, plan.trials[0].profile.lean_gflops
 
-    paths = longest_paths({planned.trial.id: planned for planned in plan.trials}, everything(plan))
+    paths = longest_paths(everything(plan), costs_by(Pace(), plan))
 
     # Its last stop is at 1024, from where the longer cooldown goes on to 1280.
     assert paths[trunk.trial.id] == 1280 * gflops
@@ -22,7 +23,7 @@ def test_the_path_begins_where_the_trial_goes_on() -> None:
     survey = everything(plan)
     survey.left[trunk.trial.id] = Remaining((Stop(samples_seen=1024),), start=512)
 
-    paths = longest_paths({planned.trial.id: planned for planned in plan.trials}, survey)
+    paths = longest_paths(survey, costs_by(Pace(), plan))
 
     assert paths[trunk.trial.id] == (1280 - 512) * trunk.profile.lean_gflops
 
