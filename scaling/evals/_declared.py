@@ -30,6 +30,11 @@ class SetChoice:
         """What the set knows of its pictures."""
         return EVALUATION_SETS.get(self.kind).truths(self.of_kind())
 
+    @property
+    def metadata(self) -> frozenset[str]:
+        """What else the set knows of them, by name: `metadata` among the options of its kind."""
+        return frozenset(self.options.get("metadata", ()))
+
 
 def _set_choice(value: object) -> object:
     if isinstance(value, SetChoice):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from scaling.errors import DataError
+from scaling.errors import DataError, unknown
 from scaling.evals._declared import SetChoice
 from scaling.evaluation_sets import EVALUATION_SETS, Examples, Truth
 
@@ -14,6 +14,15 @@ def knows(choice: SetChoice, *truths: Truth) -> SetChoice:
         has = ", ".join(sorted(choice.truths)) or "nothing"
         raise ValueError(f"needs a set with {' or '.join(truths)}, and this one has {has}")
     return choice
+
+
+def knows_metadata(choice: SetChoice, name: str) -> None:
+    """Raise `ValueError` if such a set does not know `name` of its pictures."""
+    if name not in choice.metadata:
+        raise ValueError(
+            unknown("name in the set's metadata", name, choice.metadata)
+            + "; declare it, e.g. metadata: {region: 0}"
+        )
 
 
 def check_set(choice: SetChoice, sets: Path | None) -> None:

@@ -1,5 +1,7 @@
 """Retrieval as CLIP_benchmark does it: all images against all captions, recall in the top k."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,9 +10,12 @@ from scaling.evals._subject import Features
 
 
 def retrieval_metrics(
-    images: Features, captions: Features, image_of_caption: NDArray[np.int64], k: int = 5
+    images: Features,
+    captions: Features,
+    image_of_caption: NDArray[np.int64],
+    at: Sequence[int] = (5,),
 ) -> dict[str, float]:
-    """Recall at `k` both ways; every image has at least one caption.
+    """Recall at each k of `at`, both ways; every image has at least one caption.
 
     `image_retrieval_recall@k` is the share of captions whose image is among the k most similar
     images; `text_retrieval_recall@k` is the share of images with at least one caption of their own
@@ -20,8 +25,9 @@ def retrieval_metrics(
     image_ranks_T = rank_of(image_of_caption, scores_TI)
     caption_ranks_I = rank_of(_best_own_caption(scores_TI, image_of_caption), scores_TI.T)
     return {
-        f"image_retrieval_recall@{k}": float(np.mean(image_ranks_T < k)),
-        f"text_retrieval_recall@{k}": float(np.mean(caption_ranks_I < k)),
+        f"{way}_retrieval_recall@{k}": float(np.mean(ranks < k))
+        for k in at
+        for way, ranks in (("image", image_ranks_T), ("text", caption_ranks_I))
     }
 
 

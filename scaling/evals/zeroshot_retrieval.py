@@ -1,10 +1,10 @@
 """Retrieval among pictures and their captions, several captions a picture."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from scaling.datasets import Options
 from scaling.evals._declared import ChosenSet, SetChoice
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from scaling.families import Ability
 
 
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
 class RetrievalOptions(Options):
     """Among what, and how far down the list."""
 
     picture_set: ChosenSet = Field(alias="set")
-    k: int = Field(default=5, ge=1)
-    """A hit is among the first so many."""
+    k: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1), BeforeValidator(_listed)
+    ] = (5,)
+    """A hit is among the first so many; several numbers are several pairs of metrics."""
 
     @field_validator("picture_set")
     @classmethod
@@ -37,8 +43,7 @@ class ZeroshotRetrieval:
 
     def metrics(self, options: Any) -> tuple[str, ...]:
         """See `TaskKind.metrics`."""
-        k = options.k
-        return (f"image_retrieval_recall@{k}", f"text_retrieval_recall@{k}")
+        return tuple(f"{way}_retrieval_recall@{k}" for k in options.k for way in ("image", "text"))
 
     def check(self, options: Any, sets: Path | None) -> None:
         """See `TaskKind.check`."""

@@ -32,7 +32,8 @@ def find_set(options: WebdatasetOptions, root: Path | None) -> SetFiles:
     shards = _shards(folder / options.split)
     if options.truth == "captions":
         return SetFiles(folder, shards, (), ())
-    names = _lines(folder / "classnames.txt")
+    # One class of CLEVR Distance, as it is published, has a blank for its name.
+    names = _lines(folder / "classnames.txt", may_be_blank=True)
     if names is None:
         raise DataError(f"{folder}: has no classnames.txt, which names a class a line")
     if not names:
@@ -104,8 +105,8 @@ def _templates(folder: Path) -> tuple[str, ...]:
     return templates
 
 
-def _lines(path: Path) -> tuple[str, ...] | None:
-    """The lines of a text, None if there is none; blank ones may follow and not stand between."""
+def _lines(path: Path, *, may_be_blank: bool = False) -> tuple[str, ...] | None:
+    """The lines of a text, None if there is none; blank ones that follow are not of it."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -113,6 +114,6 @@ def _lines(path: Path) -> tuple[str, ...] | None:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     lines = tuple(line.strip() for line in text.rstrip().splitlines())
-    if "" in lines:
+    if "" in lines and not may_be_blank:
         raise DataError(f"{path}: line {lines.index('') + 1} is blank")
     return lines

@@ -10,7 +10,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +148,7 @@ def _label(content: bytes, where: str, classes: int) -> int:
 
 
 def _several_labels(content: bytes, where: str, classes: int) -> NDArray[np.int64]:
-    row = _integers(content, where)
+    row = _whole(_elements(content, where), where)
     if len(row) != classes:
         raise DataError(
             f"{where}.npy: has {len(row)} elements, but classnames.txt names {classes} classes"
@@ -172,24 +172,32 @@ def _captions(content: bytes, where: str) -> tuple[str, ...]:
 def _metadata(samples: list[_Sample], columns: Columns) -> dict[str, NDArray[np.int64]]:
     rows = []
     for sample in samples:
-        row = _integers(sample.numbers, sample.where)
+        row = _elements(sample.numbers, sample.where)
         for name, position in columns:
             if position >= len(row):
                 raise DataError(
                     f"{sample.where}.npy: {name} is element {position}, but there are {len(row)}"
                 )
-        rows.append([row[position] for _, position in columns])
+        rows.append(_whole(row[[position for _, position in columns]], sample.where))
     table = np.array(rows, np.int64).reshape(-1, len(columns))
     return {name: table[:, number] for number, (name, _) in enumerate(columns)}
 
 
-def _integers(content: bytes, where: str) -> NDArray[np.int64]:
+def _elements(content: bytes, where: str) -> NDArray[Any]:
     """The elements of an array in numpy's format, whatever its shape."""
     try:
-        array = np.load(io.BytesIO(content), allow_pickle=False).reshape(-1)
-        whole: NDArray[np.int64] = array.astype(np.int64)
-    except (ValueError, TypeError, AttributeError, OSError, EOFError) as error:
+        array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False).reshape(-1)
+    except (ValueError, AttributeError, OSError, EOFError) as error:
         raise DataError(f"{where}.npy: is not an array of numbers: {error}") from error
-    if not np.array_equal(whole, array):
+    return array
+
+
+def _whole(array: NDArray[Any], where: str) -> NDArray[np.int64]:
+    """`array` as integers, which is what its elements have to be."""
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{where}.npy: is not an array of numbers: it is of {array.dtype}")
+    # What is not finite, or too large, would be some integer.
+    is_whole = np.isfinite(array) & (abs(array) < 2**53) & (array == np.round(array))
+    if not is_whole.all():
         raise DataError(f"{where}.npy: has elements that are not whole numbers")
-    return whole
+    return array.astype(np.int64)

@@ -135,7 +135,7 @@ def test_retrieval_recalls_are_clip_benchmarks(k: int) -> None:
     ]
 
     found = retrieval_metrics(
-        images, np.concatenate(texts), np.repeat(np.arange(90), [len(own) for own in texts]), k
+        images, np.concatenate(texts), np.repeat(np.arange(90), [len(own) for own in texts]), [k]
     )
 
     theirs = zeroshot_retrieval.evaluate(

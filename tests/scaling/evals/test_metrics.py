@@ -64,7 +64,7 @@ def test_retrieval_recalls_are_those_of_a_plain_loop(decimals: int, k: int) -> N
     captions = unit(images[owner] + RNG.standard_normal((110, 6)).astype(np.float32))
     captions = captions.round(decimals)
 
-    found = retrieval_metrics(images, captions, owner, k=k)
+    found = retrieval_metrics(images, captions, owner, [k])
 
     scores = captions @ images.T
     image_found = [owner[t] in top_indices(scores[t], k) for t in range(110)]

@@ -22,7 +22,7 @@ def picture(seed: int, suffix: str = "jpg", size: tuple[int, int] = (40, 30)) ->
     return buffer.getvalue()
 
 
-def numbers(values: Sequence[int]) -> bytes:
+def numbers(values: Sequence[float]) -> bytes:
     """An array in numpy's format."""
     buffer = io.BytesIO()
     np.save(buffer, np.array(values))

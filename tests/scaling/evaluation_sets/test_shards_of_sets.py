@@ -100,7 +100,8 @@ def test_several_labels_are_rows_of_zero_and_one(tmp_path: Path) -> None:
 
 def test_metadata_have_the_names_that_are_given(tmp_path: Path) -> None:
     samples = [
-        {**sample, "npy": numbers([n, 10 + n, 2000])} for n, sample in enumerate(labelled(3))
+        {**sample, "npy": numbers([n, 10 + n, 2000, np.nan])}
+        for n, sample in enumerate(labelled(3))
     ]
     folder = write_set(tmp_path / "set", [samples[:1], samples[1:]], classes=CLASSES)
 
@@ -111,6 +112,12 @@ def test_metadata_have_the_names_that_are_given(tmp_path: Path) -> None:
         "region": [10, 11, 12],
         "year": [2000] * 3,
     }
+
+
+def test_a_class_may_have_a_blank_for_its_name(folder: Path) -> None:
+    (folder / "classnames.txt").write_text("cat\n\ngnu\n")
+
+    assert list(opened(folder).class_names) == ["cat", "", "gnu"]
 
 
 def test_order_and_pixels_do_not_depend_on_threads(
@@ -210,7 +217,7 @@ def cut(folder: Path) -> None:
         (lambda folder: shutil.rmtree(folder / "test"), "unknown split 'test'"),
         (remove("classnames.txt"), "has no classnames.txt"),
         (write("classnames.txt", ""), "names no class"),
-        (write("classnames.txt", "a\n\nb"), "line 2 is blank"),
+        (write("zeroshot_classification_templates.txt", "a {c}\n\n{c}"), "line 2 is blank"),
         (write("zeroshot_classification_templates.txt", "a {c}\na {d}"), "line 2: .* no {c}"),
         (write("dataset_type.txt", "retrieval"), "declare the set with `truth: captions`"),
         (write("dataset_type.txt", "retreival"), "did you mean 'retrieval'"),
@@ -255,6 +262,8 @@ def test_without_a_folder_of_sets_it_is_said_how_to_give_one() -> None:
             {"metadata": {"region": 1}},
             "region is element 1, but there are 1",
         ),
+        ({"cls": b"0", "npy": numbers([0.5])}, {"metadata": {"region": 0}}, "not whole numbers"),
+        ({"cls": b"0", "npy": numbers([np.nan])}, {"metadata": {"region": 0}}, "not whole"),
     ],
 )
 def test_a_sample_at_fault_is_named(
