@@ -1,6 +1,7 @@
 """Sweeps: cells that several recipes serve, of which the best counts."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,4 +54,24 @@ def in_words(sweeps: list[dict[str, Any]]) -> str:
     return (
         f"Sweeps: {len(sweeps)} numbers are the best of {measured} measured, by {trials} trials; "
         f"{measured - len(sweeps)} are not used. `--json` names the trials."
+    )
+
+
+def diverged(db: Path, study: str | None) -> list[str]:
+    """The trials of `study`, or of all, that diverged: their cells have no number of theirs."""
+    from scaling.store import Store, TrialState
+
+    with Store.read(db) as store:
+        failed = store.overview(study).failed
+    return [trial.trial_id for trial in failed if trial.state is TrialState.DIVERGED]
+
+
+def diverged_in_words(trial_ids: list[str]) -> str:
+    """For people: how many trials gave no number because they diverged; empty without any."""
+    if not trial_ids:
+        return ""
+    shown = ", ".join(trial_ids[:3]) + (", ..." if len(trial_ids) > 3 else "")
+    return (
+        f"Diverged: {len(trial_ids)} of the trials, which gave no number, so no fit knows of "
+        f"them ({shown}); `scaling status --failed` says where."
     )

@@ -79,7 +79,7 @@ def fit(
     """
     from scaling.cli.fit_targets import targets
     from scaling.points import Selection, load_points
-    from scaling.sweeps import in_words, taken
+    from scaling.sweeps import diverged, diverged_in_words, in_words, taken
 
     contestants = tuple(compare) if compare else None
     families = contestants if by == "family" else None
@@ -117,14 +117,15 @@ def fit(
         moved = crossings_by_compute(db, selection, analysis.options, report["comparisons"])
         for entry, crossings in zip(report["comparisons"], moved, strict=True):
             entry["crossing_by_compute"] = crossings
-    sweeps = taken(load_points(db, selection)[0])
+    sweeps, lost = taken(load_points(db, selection)[0]), diverged(db, study)
     if not as_json:
         from scaling.cli.fit_tables import show
 
         show(report)
-        if words := in_words(sweeps):
+        for words in filter(None, (in_words(sweeps), diverged_in_words(lost))):
             typer.echo(words)
     report = {**restored(report, by), "compute": compute, "by": by, "sweeps": sweeps}
+    report["diverged"] = lost
     report |= _provenance(report, db)
     _write_tables(report, csv, latex)
     if as_json:

@@ -74,7 +74,10 @@ def test_a_grid_without_a_sweep_has_one_member_a_cell(here: Runs) -> None:
 
 def test_fit_names_the_members_that_gave_the_numbers(here: Runs) -> None:
     lengths = [640 * 2**n for n in range(6)]
-    here.run(plan_of(**{**SWEEP, "samples_seen": lengths}))
+    plan = plan_of(**{**SWEEP, "samples_seen": lengths})
+    lost = plan.trials[0].trial.id
+    here.mischief(**{lost: {"at": 640, "do": "diverge"}})
+    here.run(plan)
     with Store(here.db) as store, store.writing() as connection:
         # What the fake trainer measures follows no law.
         for length in lengths:
@@ -87,6 +90,11 @@ def test_fit_names_the_members_that_gave_the_numbers(here: Runs) -> None:
     done = CliRunner().invoke(app, [*words, "--json"])
 
     assert done.exit_code == 0, done.output
-    sweeps = json.loads(done.stdout)["sweeps"]
-    assert [cell["samples_seen"] for cell in sweeps] == lengths
-    assert {cell["members"] for cell in sweeps} == {3}
+    report = json.loads(done.stdout)
+    assert [cell["samples_seen"] for cell in report["sweeps"]] == lengths
+    assert [cell["members"] for cell in report["sweeps"]] == [2, 3, 3, 3, 3, 3]
+    assert report["diverged"] == [lost]
+    assert (
+        f"Diverged: 1 of the trials, which gave no number, so no fit knows of them ({lost})"
+        in (CliRunner().invoke(app, words).output)
+    )
