@@ -91,6 +91,7 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
 
 def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Event]:
     check_together(work.trial, work.execution, world)
+    _check_sets(work, world)
     session, meeting = None, Meeting(world)
     pace = Pace(work.trial.id, world.size)
     leaving = Leaving(work, meeting)
@@ -110,6 +111,14 @@ def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Eve
         if stop.tasks:
             yield from _measure(session, stop, work.evaluation or Evaluation(), leaving)
         meeting.wait()
+
+
+def _check_sets(work: Work, world: World) -> None:
+    """Raise `DataError` for an evaluation set that is not here, before anything is trained."""
+    evaluation = work.evaluation or Evaluation()
+    names = dict.fromkeys(name for stop in work.stops for name in stop.tasks)
+    for name in names if world.rank == 0 else ():
+        evaluation.task(name).check(evaluation.sets)
 
 
 def _save(session: Session, work: Work, pace: Pace, *, forced: bool = False) -> Iterator[Event]:
@@ -242,7 +251,7 @@ def _measure(
             except NotFiniteError as error:
                 raise Diverged(stop.samples_seen, session.loss.item()) from error
         if found.skipped_images:
-            text = f"{name}: {found.skipped_images:,} pictures do not decode and are left out"
+            text = f"{name}: pictures left out, as they do not decode: {found.skipped_images:,}"
             yield Note(trial_id=trial.id, text=text)
         for metric, value in found.values.items():
             yield Measurement(
