@@ -2,61 +2,26 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from math import inf
 
 from scaling.errors import ResourceError
 from scaling.orchestrator.backfill import moment_of, spare_seconds
+from scaling.orchestrator.places import (
+    EPSILON,
+    Coming,
+    Node,
+    Place,
+    Share,
+    coming_back,
+    fit,
+    gpu_ready_at,
+    one_process,
+    processes,
+    shares_of,
+    soonest,
+    together,
+)
 from scaling.plan import PlannedTrial, Resources
-
-_EPSILON = 1e-6
-"""Three thirds of a GPU are one GPU."""
-
-
-@dataclass
-class Node:
-    """What is not taken yet on one machine."""
-
-    id: str
-    cpus: float
-    gpus: list[float] = field(default_factory=list)
-    """The part of each GPU that is free."""
-    total_cpus: float = field(init=False)
-    is_left_out: bool = False
-    """Whether nothing is to start here any more."""
-
-    def __post_init__(self) -> None:
-        """Nothing is taken."""
-        self.total_cpus = self.cpus
-
-    @property
-    def emptied(self) -> "Node":
-        """The same node when nothing runs on it."""
-        return Node(self.id, self.total_cpus, [1.0] * len(self.gpus))
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one process of a trial has of a node."""
-
-    node: str
-    """Its id."""
-    cpus: float
-    gpu: int | None = None
-    gpus: float = 0.0
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a slot was put, a share for each of its processes; to be given back."""
-
-    resources: Resources
-    shares: tuple[Share, ...]
-
-    @property
-    def nodes(self) -> set[str]:
-        """The ids of the nodes that it is on."""
-        return {share.node for share in self.shares}
 
 
 class Capacity:
@@ -100,7 +65,7 @@ class Capacity:
 
     def could_ever_fit(self, resources: Resources) -> bool:
         """Whether there would be a place for `resources` if nothing ran."""
-        return bool(_fit([node.emptied for node in self._usable], resources))
+        return bool(fit([node.emptied for node in self._usable], resources))
 
     def leave_out(self, node_id: str) -> bool:
         """Let nothing more start on a node; False, and no change, if there is no other one."""
@@ -154,7 +119,7 @@ class Capacity:
 
     def _find(self, resources: Resources, nodes: Sequence[Node]) -> Place | None:
         may_spread = processes(resources) > 1 and not self._a_node_could_have_all(resources)
-        shares = _fit(nodes, resources, may_spread=may_spread)
+        shares = fit(nodes, resources, may_spread=may_spread)
         return Place(resources, shares) if shares else None
 
     def take_again(self, place: Place) -> None:
@@ -176,9 +141,9 @@ class Capacity:
         """
         if self._held:
             return
-        coming = _coming(self._taken, ends)
+        coming = coming_back(self._taken, ends)
         each, count = one_process(resources), processes(resources)
-        options = [_soonest(node, each, count, coming) for node in self._usable]
+        options = [soonest(node, each, count, coming) for node in self._usable]
 
         def by_time(shares: Sequence[Share]) -> tuple[float, float, float]:
             gpus, cpus = self._free(shares)
@@ -186,10 +151,10 @@ class Capacity:
 
         whole = [shares for shares in options if len(shares) == count]
         if whole:
-            soonest = min(whole, key=by_time)
-            self._held = tuple(soonest)
+            first = min(whole, key=by_time)
+            self._held = tuple(first)
         else:
-            self._held = _together(sorted(options, key=by_time), count)
+            self._held = together(sorted(options, key=by_time), count)
         start = self._ready_at(self._held, coming) if self._held else inf
         if start < inf:
             start = min(start, self._promised.get(resources, inf))
@@ -216,11 +181,11 @@ class Capacity:
         node = self._beside_held(self._nodes[share.node])
         self.take_again(place)
         gpu = node.gpus[share.gpu] if share.gpu is not None else share.gpus
-        return node.cpus >= share.cpus - _EPSILON and gpu >= share.gpus - _EPSILON
+        return node.cpus >= share.cpus - EPSILON and gpu >= share.gpus - EPSILON
 
     def _a_node_could_have_all(self, resources: Resources) -> bool:
         empty = [node.emptied for node in self._usable]
-        return bool(_fit(empty, resources, may_spread=False))
+        return bool(fit(empty, resources, may_spread=False))
 
     def _beside_held(self, node: Node) -> Node:
         """What is free on a node apart from what is held there."""
@@ -239,7 +204,7 @@ class Capacity:
         free = [0.0 if gpu in gpus else left for gpu, left in enumerate(node.gpus)]
         return Node(node.id, node.cpus - kept, free)
 
-    def _ready_at(self, shares: Sequence[Share], coming: "_Coming") -> float:
+    def _ready_at(self, shares: Sequence[Share], coming: "Coming") -> float:
         """When all of `shares` are free; infinite if that is not known."""
         moments = [0.0]
         for node_id in {share.node for share in shares}:
@@ -248,7 +213,7 @@ class Capacity:
             its = [(end, share) for end, share in coming if share.node == node_id]
             cpus = sum(share.cpus for share in mine) - node.cpus
             moments.append(moment_of(cpus, ((end, share.cpus) for end, share in its)))
-            moments += [_gpu_ready_at(node, s.gpu, s.gpus, its) for s in mine if s.gpu is not None]
+            moments += [gpu_ready_at(node, s.gpu, s.gpus, its) for s in mine if s.gpu is not None]
         return max(moments)
 
     def _free(self, shares: Sequence[Share]) -> tuple[float, float]:
@@ -276,7 +241,7 @@ class Capacity:
                 f"that: the largest has {max((node.total_cpus for node in nodes), default=0):g} "
                 f"CPUs and {max((len(node.gpus) for node in nodes), default=0)} GPUs"
             )
-        room = sum(len(_shares(node.emptied, each, count)) for node in nodes)
+        room = sum(len(shares_of(node.emptied, each, count)) for node in nodes)
         have = "; ".join(
             f"{node.total_cpus:g} CPUs and {len(node.gpus)} GPUs" for node in nodes[:8]
         )
@@ -285,84 +250,3 @@ class Capacity:
             f"GPUs each; the nodes together have room for {room}: {have}"
             f"{'; ...' if len(nodes) > 8 else ''}"
         )
-
-
-def processes(resources: Resources) -> int:
-    """How many processes train one trial: one a GPU, or as many as asked for on CPUs."""
-    return int(resources.gpus) if resources.gpus > 1 else resources.processes
-
-
-def one_process(resources: Resources) -> Resources:
-    """What each of the processes has."""
-    return Resources(gpus=min(resources.gpus, 1), cpus=resources.cpus)
-
-
-def _fit(
-    nodes: Sequence[Node], resources: Resources, *, may_spread: bool = True
-) -> tuple[Share, ...]:
-    """Shares of what is free on `nodes` for all processes, or none."""
-    each, count = one_process(resources), processes(resources)
-    options = [(node, _shares(node, each, count)) for node in nodes]
-    whole = [(node, shares) for node, shares in options if len(shares) == count]
-    if whole:
-        return tuple(min(whole, key=lambda option: _waste(*option))[1])
-    return _together([shares for _, shares in options], count) if may_spread else ()
-
-
-def _shares(node: Node, each: Resources, at_most: int) -> list[Share]:
-    """As many shares as are free on a node, of its fullest GPUs."""
-    count = min(at_most, int(node.cpus / each.cpus + _EPSILON))
-    if not each.gpus:
-        return [Share(node.id, each.cpus)] * max(0, count)
-    gpus = sorted(
-        (left, gpu) for gpu, left in enumerate(node.gpus) if left >= each.gpus - _EPSILON
-    )
-    return [Share(node.id, each.cpus, gpu, each.gpus) for _, gpu in gpus[: max(0, count)]]
-
-
-_Coming = Sequence[tuple[float, Share]]
-"""What is taken, and when it is expected to be given back."""
-
-
-def _coming(taken: Iterable[Place], ends: Iterable[tuple[Place, float]]) -> _Coming:
-    known = list(ends)
-    places = [place for place, _ in known]
-    for place in taken:
-        if place in places:
-            places.remove(place)
-        else:
-            known.append((place, inf))
-    return [(end, share) for place, end in known for share in place.shares]
-
-
-def _gpu_ready_at(node: Node, gpu: int, wanted: float, coming: _Coming) -> float:
-    its = ((end, share.gpus) for end, share in coming if (share.node, share.gpu) == (node.id, gpu))
-    return moment_of(wanted - node.gpus[gpu], its)
-
-
-def _soonest(node: Node, each: Resources, at_most: int, coming: _Coming) -> list[Share]:
-    """As many shares as a node could ever have, of the GPUs that are free first."""
-    count = min(at_most, int(node.total_cpus / each.cpus + _EPSILON))
-    if not each.gpus:
-        return [Share(node.id, each.cpus)] * count
-    gpus = sorted(
-        range(len(node.gpus)),
-        key=lambda gpu: (_gpu_ready_at(node, gpu, each.gpus, coming), -node.gpus[gpu]),
-    )
-    return [Share(node.id, each.cpus, gpu, each.gpus) for gpu in gpus[:count]]
-
-
-def _waste(node: Node, shares: Sequence[Share]) -> float:
-    """The least for the place that leaves the most to others."""
-    (first, *more) = shares
-    if first.gpu is None:
-        return len(node.gpus)
-    return sum(node.gpus) if more else node.gpus[first.gpu]
-
-
-def _together(options: Sequence[Sequence[Share]], count: int) -> tuple[Share, ...]:
-    """`count` shares of as few nodes as can be, or none."""
-    found: list[Share] = []
-    for shares in sorted(options, key=len, reverse=True):
-        found += shares[: count - len(found)]
-    return tuple(found) if len(found) == count else ()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import ResourceError
-from scaling.orchestrator.capacity import Node
 from scaling.orchestrator.guard import Guard
+from scaling.orchestrator.places import Node
 
 logger = logging.getLogger(__name__)
 

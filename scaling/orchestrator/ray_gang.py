@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from scaling.families import World
-from scaling.orchestrator.capacity import Place, Share
 from scaling.orchestrator.executor import Died, Done
+from scaling.orchestrator.places import Place, Share
 from scaling.orchestrator.ray_slot import limit_to
 from scaling.orchestrator.stopping import saving_on_sigterm
 from scaling.orchestrator.worker import Crash, Message, attempt

@@ -6,8 +6,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from scaling.orchestrator.capacity import Place, Share
 from scaling.orchestrator.executor import Died, Done
+from scaling.orchestrator.places import Place, Share
 from scaling.orchestrator.stopping import saving_on_sigterm
 from scaling.orchestrator.worker import Crash, Message, attempt
 from scaling.trial import Work

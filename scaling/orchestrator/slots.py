@@ -9,9 +9,10 @@ from math import inf
 
 from scaling.errors import ResourceError
 from scaling.families import World
-from scaling.orchestrator.capacity import Capacity, Place, processes
+from scaling.orchestrator.capacity import Capacity
 from scaling.orchestrator.cluster import Cluster
 from scaling.orchestrator.executor import Died, Done, Slot
+from scaling.orchestrator.places import Place, processes
 from scaling.orchestrator.ray_gang import RayGang
 from scaling.orchestrator.ray_slot import RaySlot
 from scaling.orchestrator.worker import TRAINER, Crash, Message

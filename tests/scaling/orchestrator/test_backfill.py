@@ -6,7 +6,8 @@ from math import inf
 import pytest
 
 from scaling.orchestrator.backfill import SAFETY, moment_of, spare_seconds
-from scaling.orchestrator.capacity import Capacity, Node, Place
+from scaling.orchestrator.capacity import Capacity
+from scaling.orchestrator.places import Node, Place
 from scaling.plan import Resources
 
 GANG, SMALL = Resources(gpus=8), Resources(gpus=1)

@@ -2,7 +2,8 @@ import pytest
 from small_plans import plan_of
 
 from scaling.errors import ResourceError
-from scaling.orchestrator.capacity import Capacity, Node, Place
+from scaling.orchestrator.capacity import Capacity
+from scaling.orchestrator.places import Node, Place
 from scaling.plan import Resources
 
 

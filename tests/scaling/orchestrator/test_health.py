@@ -1,7 +1,8 @@
 import pytest
 
-from scaling.orchestrator.capacity import Capacity, Node
+from scaling.orchestrator.capacity import Capacity
 from scaling.orchestrator.health import Health
+from scaling.orchestrator.places import Node
 from scaling.plan import Resources
 
 
