@@ -100,6 +100,19 @@ def test_a_worker_killed_in_an_upload_has_uploaded_nothing(torn: RemoteRuns, her
     assert "died unexpectedly" in (torn.bucket / trunk / "attempt-1.log").read_text()
 
 
+def test_processes_that_train_together_share_a_folder(tmp_path: Path) -> None:
+    runs = RemoteRuns(tmp_path / "remote", LocalExecutor).at(f"file://{tmp_path}/bucket")
+    two = {"default": {"gpus": 0, "processes": 2}}
+    (runs.checkpoints / "ranks.json").write_text(json.dumps({"1": "kill"}))
+
+    outcome = runs.run(plan_of(samples_seen=[640], resources=two), "gang_trainer:train")
+
+    assert counts(outcome) == (2, 0, 0, 0, len(METRICS))
+    assert uploaded(runs) == recorded(runs, samples_seen=[640])
+    assert [note for _, _, note in runs.show.told if "its worker died" in note] != []
+    assert runs.leftovers() == []
+
+
 @pytest.mark.ray
 def test_a_storage_that_takes_nothing_fails_trials_until_it_does(torn: RemoteRuns) -> None:
     torn.bucket.mkdir()
