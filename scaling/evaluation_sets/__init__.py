@@ -21,6 +21,12 @@ Truth = Literal["labels", "multilabel", "captions", "masks"]
 """What may be known of each picture: its class, which of all classes it shows, texts that are true
 of it, the class of each of its pixels. A task asks for one of them."""
 
+Half = Literal["training", "scored"]
+"""Of a set with masks: what a head is fitted to, and what it is scored on. They are disjoint."""
+
+IGNORED = 255
+"""In a mask: nothing is known of the pixel, and it counts nowhere."""
+
 Broken = Literal["error", "skip"]
 """What becomes of a picture that does not decode: the end of the evaluation, or a counted gap."""
 
@@ -35,7 +41,7 @@ class Batch(NamedTuple):
     captions: tuple[tuple[str, ...], ...] | None = None
     """At least one a picture."""
     masks: "NDArray[np.uint8] | None" = None
-    """(B, S, S) classes of pixels."""
+    """(B, S, S) classes of pixels, or `IGNORED`."""
     metadata: "Mapping[str, NDArray[np.int64]] | None" = None
     """(B,) each: what metrics by group go by, such as a region."""
 
@@ -57,6 +63,35 @@ class Examples(Protocol):
 
         Pictures that a set draws itself are square already, whatever `framing` says.
         """
+        ...
+
+
+class Picture(NamedTuple):
+    """A picture of any size, and the class of each of its pixels."""
+
+    image: "NDArray[np.uint8]"
+    """(H, W, 3), RGB."""
+    mask: "NDArray[np.uint8]"
+    """(H, W); `IGNORED` where no class is known."""
+
+
+class Pictures(Protocol):
+    """Pictures by position, the same at each call, from any thread."""
+
+    def __len__(self) -> int:
+        """How many there are, broken ones included."""
+        ...
+
+    def __getitem__(self, position: int, /) -> Picture | None:
+        """One of them; None if it is broken and may be left out; raises `DataError`."""
+        ...
+
+
+class MaskedExamples(Examples, Protocol):
+    """What a set opens as that knows masks. Its `batches` are of the scored half."""
+
+    def pictures(self, half: Half, image_size: int) -> Pictures:
+        """Pictures as they are; those that a set draws itself are `image_size` pixels square."""
         ...
 
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from scaling.trial import Recipe
 
 
-Ability = Literal["features", "captions"]
-"""What can be asked of a family's networks: features of images and texts, or how likely a caption
-is. Tasks need one or the other."""
+Ability = Literal["features", "captions", "patches"]
+"""What can be asked of a family's networks: features of images and texts, how likely a caption is,
+features of an image's patches. A task needs one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,9 @@ class Family(Protocol):
         'features' it has `encode_image(images_BCHW) -> (B, D)` and `encode_text(tokens_BT) ->
         (B, D)`, both of unit L2 norm; with 'captions', `caption_log_likelihood(images_BCHW,
         tokens_NT) -> (N,)`: log p of each caption's tokens given its image, N / B captions an
-        image, one image after another.
+        image, one image after another; with 'patches', `encode_patches(images_BCHW) -> (B, P, W)`,
+        row after row of a square of patches, and `visual`, the image tower that gives them
+        (`scaling.families._patches`).
 
         `recipe` says what of training changes the network itself: `patch_dropout` and `pad`, which
         change no name, shape or initial value of a weight; None is all defaults.

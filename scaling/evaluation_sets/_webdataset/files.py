@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scaling.datasets._webdataset.shards import Shard, find_shards
 from scaling.errors import DataError, unknown
+from scaling.evaluation_sets._folders import set_folder
 from scaling.evaluation_sets._webdataset.options import WebdatasetOptions
 
 _TRUTH_OF_TYPE = {"retrieval": "captions", "multilabel": "multilabel", "classification": "labels"}
@@ -27,7 +28,7 @@ class SetFiles:
 
 def find_set(options: WebdatasetOptions, root: Path | None) -> SetFiles:
     """The set that `options` name; raises `DataError` if something of it is missing or wrong."""
-    folder = _folder(options, root)
+    folder = set_folder(options.folder, root)
     _check_type(folder, options)
     shards = _shards(folder / options.split)
     if options.truth == "captions":
@@ -39,22 +40,6 @@ def find_set(options: WebdatasetOptions, root: Path | None) -> SetFiles:
     if not names:
         raise DataError(f"{folder / 'classnames.txt'}: names no class")
     return SetFiles(folder, shards, names, _templates(folder))
-
-
-def _folder(options: WebdatasetOptions, root: Path | None) -> Path:
-    asked = Path(options.folder).expanduser()
-    if not asked.is_absolute() and root is None:
-        raise DataError(
-            f"evaluation set {options.folder}: in which folder? Say `evaluation_sets: FOLDER` in "
-            "the grid, or set SCALING_EVALUATION_SETS"
-        )
-    folder = (root or Path()) / asked
-    if folder.is_dir():
-        return folder
-    if not folder.parent.is_dir():
-        raise DataError(f"evaluation set {options.folder}: there is no folder {folder.parent}")
-    known = [path.name for path in folder.parent.iterdir() if path.is_dir()]
-    raise DataError(f"{folder.parent}: {unknown('evaluation set', folder.name, known)}")
 
 
 def _check_type(folder: Path, options: WebdatasetOptions) -> None:

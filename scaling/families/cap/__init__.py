@@ -23,7 +23,7 @@ class CapFamily:
     """The reference study's variant of Cap. See `scaling.families.Family`."""
 
     models: Mapping[str, ViTConfig] = CAP
-    abilities: frozenset[Ability] = frozenset({"captions"})
+    abilities: frozenset[Ability] = frozenset({"captions", "patches"})
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""

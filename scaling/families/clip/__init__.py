@@ -18,7 +18,7 @@ class ClipFamily:
     """open_clip's own network and loss. See `scaling.families.Family`."""
 
     models: Mapping[str, ModelConfig] = OpenModels("clip", CLIP)
-    abilities: frozenset[Ability] = frozenset({"features"})
+    abilities: frozenset[Ability] = frozenset({"features", "patches"})
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""

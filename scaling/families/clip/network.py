@@ -19,10 +19,11 @@ from scaling.errors import ScalingError, unknown
 from scaling.families import Outputs
 from scaling.families._captions import without_padding
 from scaling.families._open_clip import OpenClipConfig
+from scaling.families._patches import PatchFeatures
 from scaling.families._towers import ModelConfig, ViTConfig
 
 
-class _UnitFeatures:
+class _UnitFeatures(PatchFeatures):
     """What this project asks of a network, over open_clip's two classes for two towers."""
 
     def encode_image(self, image: Tensor, normalize: bool = True) -> Tensor:

@@ -25,7 +25,7 @@ class CocaFamily(ContrastiveCaptioner):
     """open_clip's CoCa. See `scaling.families.Family`."""
 
     models: Mapping[str, ModelConfig] = OpenModels("coca", COCA, has_captioner=True)
-    abilities: frozenset[Ability] = frozenset({"features", "captions"})
+    abilities: frozenset[Ability] = frozenset({"features", "captions", "patches"})
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""

@@ -26,11 +26,12 @@ from torch.nn import functional
 from scaling.families import Outputs
 from scaling.families._captions import Targets, without_padding
 from scaling.families._open_clip_coca import coca_content
+from scaling.families._patches import PatchFeatures
 from scaling.families._towers import ViTConfig
 from scaling.trial import Padding
 
 
-class Coca(CoCa):  # type: ignore[misc]  # open_clip is not typed
+class Coca(PatchFeatures, CoCa):  # type: ignore[misc]  # open_clip is not typed
     """open_clip's CoCa; its state dict loads there and the other way round."""
 
     trim_captions = True

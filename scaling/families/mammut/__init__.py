@@ -18,7 +18,7 @@ class MammutFamily(ContrastiveCaptioner):
     """The reference study's variant of MaMMUT. See `scaling.families.Family`."""
 
     models: Mapping[str, ViTConfig] = MAMMUT
-    abilities: frozenset[Ability] = frozenset({"features", "captions"})
+    abilities: frozenset[Ability] = frozenset({"features", "captions", "patches"})
 
     def profile(self, model: str) -> Profile:
         """See `Family.profile`."""

@@ -15,11 +15,12 @@ from torch.nn import functional
 
 from scaling.families import Outputs
 from scaling.families._captions import Targets, within_caption, without_padding
+from scaling.families._patches import PatchFeatures
 from scaling.families._towers import ViTConfig
 from scaling.trial import Padding
 
 
-class Captioner(nn.Module):
+class Captioner(PatchFeatures, nn.Module):
     """An image tower and a text decoder that sees what it puts out: what MaMMUT and Cap share."""
 
     trim_captions = True

@@ -26,9 +26,9 @@ def test_an_entry_is_complete(task: Task) -> None:
         assert "https://" in task.about.obtain
 
 
-def test_a_folder_is_of_one_task_of_each_kind() -> None:
+def test_a_folder_is_of_one_task_of_each_kind_and_mode() -> None:
     places = Counter(
-        (task.kind, chosen["folder"])
+        (task.kind, task.options.get("mode"), chosen["folder"])
         for task in CATALOGUE.values()
         if "folder" in (chosen := task.options.get("set", {}))
     )

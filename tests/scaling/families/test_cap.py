@@ -32,6 +32,6 @@ def test_what_captioning_does_not_use_is_frozen_and_nothing_else() -> None:
 def test_cap_has_no_features_to_ask_for() -> None:
     network = FAMILIES.get("cap").build("tiny-a")
 
-    assert FAMILIES.get("cap").abilities == {"captions"}
+    assert FAMILIES.get("cap").abilities == {"captions", "patches"}
     assert not hasattr(network, "encode_image")
     assert not hasattr(network, "encode_text")

@@ -1,0 +1,1 @@
+"""Parts of `kind: semantic_segmentation`: options, heads, windows, counts."""
