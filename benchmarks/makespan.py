@@ -46,6 +46,10 @@ SIZES = {
     "one GPU a trial": {"L": 1, "H": 1},
     "L on 4 GPUs, H on 8": {"L": 4, "H": 8},
     "L on 8 GPUs, H on 32": {"L": 8, "H": 32},
+    "L on 3 GPUs, H on 12": {"L": 3, "H": 12},
+    "B on 2 GPUs, L on 8, H on 16": {"B": 2, "L": 8, "H": 16},
+    "B on 4 GPUs, L on 16, H on 64": {"B": 4, "L": 16, "H": 64},
+    "S on half a GPU, L on 8, H on 32": {"S": 0.5, "L": 8, "H": 32},
 }
 """GPUs of a trial by the size of its model; the others have one."""
 SCHEDULES = {

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from scaling.errors import ScalingError, unknown
 from scaling.evals import MAIN_METRICS, lower_is_better
+from scaling.evals._suites import main_metric_of
 from scaling.families import FAMILIES
-from scaling.store import GRID, Compute, Store
+from scaling.store import GRID, Compute, Filters, Store
+from scaling.suites import measured, with_suites
 from scaling.sweeps import best_members
 
 if TYPE_CHECKING:
@@ -57,15 +59,16 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
             for study in studies
             if study.held_out_above_gflops is not None
         }
-        rows = store.points(
-            study=selection.study,
-            dataset=selection.dataset,
-            schedule=selection.schedule,
-            task=selection.task,
-            metric=metric,
-            compute=selection.compute,
-        )
+        filters: Filters = {
+            "study": selection.study,
+            "dataset": selection.dataset,
+            "schedule": selection.schedule,
+            "task": selection.task,
+            "metric": metric,
+        }
+        rows = measured(store, selection.compute, filters)
     _check_numbers(db, rows, thresholds)
+    rows = with_suites(rows, filters)
     table = pd.DataFrame(rows)
     if selection.families is not None:
         known = sorted(table["family"].unique()) if rows else []
@@ -76,7 +79,7 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
     if table.empty:
         raise ScalingError(f"{db}: nothing was measured of what was selected")
     if selection.metric is None:
-        main = table["metric"].isin(MAIN_METRICS)
+        main = _is_main(table)
         table = table[main | ~table["study"].isin(table["study"][main])]
     if selection.compute != "published":
         counted = pd.Series(_computed(table, selection.compute), table.index, dtype=float)
@@ -101,6 +104,14 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
     points = points.drop(columns=["gflops_per_sample", "value"])
     points = best_members(points, {study.name for study in studies if study.source == GRID})
     return points.reset_index(drop=True), thresholds
+
+
+def _is_main(table: "pd.DataFrame") -> "pd.Series[bool]":
+    """Whether each row has a main metric: what its task declares, if the study has that at all."""
+    declared = table["task"].map({task: main_metric_of(task) for task in set(table["task"])})
+    is_declared = table["metric"] == declared
+    has_declared = is_declared.groupby([table["study"], table["task"]]).transform("any")
+    return is_declared | (~has_declared & table["metric"].isin(MAIN_METRICS))
 
 
 def _why_unknown(strangers: list[str], compute: Compute) -> str:

@@ -1,7 +1,7 @@
 """The tasks that every grid may name: `experiments/evals/*.yaml`."""
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,26 @@ def catalogue_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "experiments" / "evals"
 
 
+@cache
+def declared(section: str) -> Mapping[str, tuple[Path, Any]]:
+    """What the files declare in `tasks` or `suites`, by name, and in which of them."""
+    found: dict[str, tuple[Path, Any]] = {}
+    for path, content in _contents():
+        for name, value in content.get(section, {}).items():
+            if name in found:
+                raise ScalingError(f"{path}: {name} is declared in {found[name][0]} as well")
+            found[name] = (path, value)
+    return found
+
+
+@cache
+def _contents() -> tuple[tuple[Path, Mapping[str, Any]], ...]:
+    paths = sorted(catalogue_folder().glob("*.yaml"))
+    return tuple((path, yaml.safe_load(path.read_text(encoding="utf-8"))) for path in paths)
+
+
 class Catalogue(Mapping[str, Task]):
     """Tasks by name, read when first asked for; each is parsed when looked up."""
-
-    @cached_property
-    def _declared(self) -> dict[str, tuple[Path, Any]]:
-        found: dict[str, tuple[Path, Any]] = {}
-        for path in sorted(catalogue_folder().glob("*.yaml")):
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            for name, value in content.get("tasks", {}).items():
-                if name in found:
-                    raise ScalingError(f"{path}: {name} is declared in {found[name][0]} as well")
-                found[name] = (path, value)
-        return found
 
     @cached_property
     def _parsed(self) -> dict[str, Task]:
@@ -41,17 +48,17 @@ class Catalogue(Mapping[str, Task]):
     def __getitem__(self, name: str) -> Task:
         """The task of this name; raises `KeyError`, and `ValueError` if it is declared wrongly."""
         if name not in self._parsed:
-            _, value = self._declared[name]
+            _, value = declared("tasks")[name]
             self._parsed[name] = Task.parse(name, value)
         return self._parsed[name]
 
     def __iter__(self) -> Iterator[str]:
         """Names, in the order of files."""
-        return iter(self._declared)
+        return iter(declared("tasks"))
 
     def __len__(self) -> int:
         """How many tasks there are."""
-        return len(self._declared)
+        return len(declared("tasks"))
 
 
 CATALOGUE = Catalogue()

@@ -21,6 +21,8 @@ from scaling.trial import Cooldown, Execution, Stop, Trial
 
 SETS_VARIABLE = "SCALING_EVALUATION_SETS"
 """The environment's word for the folder of evaluation sets."""
+_SHOWN = 8
+"""Tasks that a message lists."""
 
 
 def expand(grid: Grid, *, text: str, source: str) -> Plan:
@@ -62,7 +64,7 @@ def _sweeps(grid: Grid, cells: list[Cell]) -> tuple[Sweep, ...]:
 def _evaluation(grid: Grid) -> Evaluation:
     folder = grid.evaluation_sets or os.environ.get(SETS_VARIABLE)
     return Evaluation(
-        tasks={rule.task: grid.task(rule.task) for rule in grid.evaluate},
+        tasks={rule.task: grid.task(rule.task) for rule in grid.measured},
         sets=Path(folder).expanduser().absolute() if folder else None,
         broken=grid.broken_images,
     )
@@ -95,16 +97,20 @@ def _unable_families(grid: Grid) -> list[str]:
     for (position, rule), family in itertools.product(enumerate(grid.evaluate), grid.families):
         if rule.families is not None and family not in rule.families:
             continue
-        able = FAMILIES.get(family).abilities
-        needed = grid.task(rule.task).of_kind.needs
-        if needed is not None and needed not in able:
-            others = [task for task in CATALOGUE if CATALOGUE[task].of_kind.needs in {None, *able}]
+        able = {None, *FAMILIES.get(family).abilities}
+        needed = {grid.task(name).of_kind.needs for name in grid.tasks_of(rule)} - able
+        if needed:
+            others = [task for task in CATALOGUE if CATALOGUE[task].of_kind.needs in able]
             problems.append(
-                f"evaluate.{position}: {rule.task} needs {needed}, which {family} does not give "
-                f"(tasks for {family}: {', '.join(others) or 'none'}); to measure it for others, "
-                f"write {{task: {rule.task}, families: [...]}}"
+                f"evaluate.{position}: {rule.task} needs {', '.join(sorted(map(str, needed)))}, "
+                f"which {family} does not give (tasks for {family}: {_some(others)}); to measure "
+                f"it for others, write {{task: {rule.task}, families: [...]}}"
             )
     return problems
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join([*names[:_SHOWN], "..."] if len(names) > _SHOWN else names) or "none"
 
 
 def _unmeasured(grid: Grid, cells: list[Cell]) -> list[str]:
@@ -163,12 +169,13 @@ def _trials(grid: Grid, cells: list[Cell], sweeps: tuple[Sweep, ...]) -> tuple[P
 
 def _tasks(grid: Grid) -> Callable[[Cell, tuple[str, ...]], tuple[str, ...]]:
     """What measures a cell, beside the tasks of other cells of its trial at the same samples."""
-    every = tuple(rule.task for rule in grid.evaluate)
-    if all(rule.is_for_all for rule in grid.evaluate):
+    rules = grid.measured
+    every = tuple(dict.fromkeys(rule.task for rule in rules))
+    if all(rule.is_for_all for rule in rules):
         return lambda cell, others: every
 
     def tasks_of(cell: Cell, others: tuple[str, ...]) -> tuple[str, ...]:
-        its = {rule.task for rule in grid.evaluate if matches(rule, cell)}
+        its = {rule.task for rule in rules if matches(rule, cell)}
         return tuple(task for task in every if task in its or task in others)
 
     return tasks_of

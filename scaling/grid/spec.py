@@ -18,6 +18,7 @@ from scaling.datasets import DATASETS
 from scaling.errors import OptionsError, ScalingError, unknown
 from scaling.evals._catalogue import CATALOGUE
 from scaling.evals._declared import Task
+from scaling.evals._suites import SUITES
 from scaling.evaluation_sets import Broken
 from scaling.families import FAMILIES
 from scaling.families._open_clip import canonical_name
@@ -242,7 +243,7 @@ class Grid(Strict):
     tasks: dict[Name, Annotated[object, AfterValidator(_declared)]] = Field(default_factory=dict)
     """Tasks of this grid's own, declared as in `experiments/evals/`."""
     evaluate: Annotated[tuple[TaskRule, ...], Field(min_length=1)]
-    """Names of tasks: of the catalogue (`scaling tasks`), or of `tasks`."""
+    """Names of tasks and suites of the catalogue (`scaling tasks`), or of `tasks`."""
     evaluation_sets: Path | None = None
     """The folder of evaluation sets; unless given, what SCALING_EVALUATION_SETS says."""
     broken_images: Broken = "error"
@@ -265,9 +266,9 @@ class Grid(Strict):
     def _tasks_are_known(
         cls, rules: tuple[TaskRule, ...], others: ValidationInfo
     ) -> tuple[TaskRule, ...]:
-        known = {*others.data.get("tasks", ()), *CATALOGUE}
+        known = {*others.data.get("tasks", ()), *CATALOGUE, *SUITES}
         if problems := [
-            f"evaluate.{position}: {unknown('task', rule.task, known)}"
+            f"evaluate.{position}: {unknown('task or suite', rule.task, known)}"
             for position, rule in enumerate(rules)
             if rule.task not in known
         ]:
@@ -319,7 +320,7 @@ class Grid(Strict):
             and execution.micro_batch_size == "auto"
             and resources.gpus > 1
         ]
-        measured = [rule.task for rule in self.evaluate]
+        measured = [rule.task for rule in self.measured]
         if self.sweep and self.sweep.task not in measured:
             word = unknown("task of this grid", self.sweep.task, measured)
             problems.append(f"sweep.task: {word}")
@@ -332,8 +333,28 @@ class Grid(Strict):
             raise ProblemsError(problems)
         return self
 
+    @property
+    def measured(self) -> tuple[TaskRule, ...]:
+        """`evaluate` with its members in the place of each suite.
+
+        A task that is in several suites, or in a suite and by itself, is there several times only
+        if that is for different cells.
+        """
+        found: list[TaskRule] = []
+        for rule in self.evaluate:
+            for task in self.tasks_of(rule):
+                measured = rule.model_copy(update={"task": task})
+                if measured not in found:
+                    found.append(measured)
+        return tuple(found)
+
+    def tasks_of(self, rule: TaskRule) -> tuple[str, ...]:
+        """The names of tasks that `rule` is about: the members of a suite, or one."""
+        is_suite = rule.task in SUITES and rule.task not in self.tasks
+        return tuple(SUITES[rule.task].members) if is_suite else (rule.task,)
+
     def task(self, name: str) -> Task:
-        """The task that `evaluate` calls by this name."""
+        """The task that is measured by this name."""
         return Task.parse(name, self.tasks[name]) if name in self.tasks else CATALOGUE[name]
 
     @property

@@ -33,7 +33,8 @@ class Filters(TypedDict, total=False):
     dataset: str | None
     schedule: str | None
     family: str | None
-    task: str | None
+    task: str | tuple[str, ...] | None
+    """Several mean any of them."""
     metric: str | None
 
 
@@ -120,7 +121,9 @@ def points(connection: Connection, compute: Compute, filters: Filters) -> list[d
     columns = [column.label(name) for name, column in _COLUMNS.items()]
     query = _joined(select(*columns, gflops.label("gflops_per_sample"), TrialRow.params))
     for name, value in filters.items():
-        if value is not None:
+        if isinstance(value, tuple):
+            query = query.where(_COLUMNS[name].in_(value))
+        elif value is not None:
             query = query.where(_COLUMNS[name] == value)
     query = query.order_by(*(_COLUMNS[name] for name in _KEYS))
     rows = [dict(row) for row in connection.execute(query).mappings()]
@@ -257,5 +260,5 @@ def _explain_nothing(connection: Connection, filters: Filters) -> None:
     for name, value in filters.items():
         everything = select(StudyRow.name) if name == "study" else _joined(select(_COLUMNS[name]))
         known = [str(name) for name in connection.scalars(everything.distinct())]
-        if value is not None and value not in known:
+        if isinstance(value, str) and value not in known:
             raise StoreError(unknown(name, str(value), known))

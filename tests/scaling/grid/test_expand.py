@@ -240,9 +240,48 @@ def test_cells_that_no_task_is_for_are_named() -> None:
     assert caught.value.problems[0].startswith("evaluate: has no task for mammut tiny-a at 1,024")
 
 
+def test_a_suite_stands_for_its_members_each_once() -> None:
+    plan = plan_of(
+        families=["clip", "mammut"],
+        evaluate=[
+            "shapes_classification",
+            "objectnet",
+            {"task": "imagenet_distribution_shift", "families": ["clip"]},
+        ],
+        schedules=["cosine"],
+    )
+
+    everybody = ("shapes_classification", "objectnet")
+    shift = ("imagenet_v2", "imagenet_r", "imagenet_sketch", "imagenet_a")
+    assert {
+        (its.trial.family, stop.tasks) for its in plan.trials for stop in its.stops if stop.tasks
+    } == {("clip", everybody + shift), ("mammut", everybody)}
+    assert plan.evaluation.tasks.keys() == {*everybody, *shift}
+
+
+def test_suites_with_common_members_measure_them_once() -> None:
+    plan = plan_of(
+        evaluate=["imagenet_distribution_shift", "datacomp_classification"], schedules=["cosine"]
+    )
+
+    tasks = plan.trials[0].stops[-1].tasks
+    assert len(tasks) == len(set(tasks)) == 35
+
+
+def test_a_suite_that_a_family_cannot_do_is_one_problem_at_its_place() -> None:
+    with pytest.raises(GridError) as caught:
+        plan_of(families=["cap"], evaluate=["shapes_losses", "datacomp_classification"])
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(
+        "evaluate.1: datacomp_classification needs features, which cap does not give"
+    )
+
+
 @pytest.mark.parametrize(
     ("evaluate", "message"),
     [
+        (["imagenet_distribution"], "evaluate.0: unknown task or suite 'imagenet_distribution'; "),
         ([{"task": "shapes_retrieval", "familie": "clip"}], "evaluate.0.familie: unknown key"),
         ([{"task": "shapes_retrieva"}], "did you mean 'shapes_retrieval'?"),
         ([{"task": "shapes_retrieval", "models": "tiny-z"}], "evaluate.0.models: unknown model"),
