@@ -28,6 +28,7 @@ from scaling.cli import (
     slurm,
     status,
     surface,
+    tasks,
     trial,
 )
 from scaling.errors import ScalingError
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command("plan", short_help="Show what a grid trains and costs.")(plan.plan)
 app.command("models", short_help="List models, their size and cost.")(models.models)
+app.command("tasks", short_help="List what can be measured.")(tasks.tasks)
 app.command("run", short_help="Train and measure a grid.")(run.run)
 app.command("trial", short_help="Show one trial, or train it here to debug it.")(trial.trial)
 app.command("slurm", short_help="Write a batch job for SLURM.")(slurm.slurm)
