@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Truth = Literal["labels", "multilabel", "captions", "masks"]
+Truth = Literal["labels", "multilabel", "captions", "choices", "masks"]
 """What may be known of each picture: its class, which of all classes it shows, texts that are true
-of it, the class of each of its pixels. A task asks for one of them."""
+of it, texts of which one is, the class of each of its pixels. A task asks for one of them."""
 
 Half = Literal["training", "scored"]
 """Of a set with masks: what a head is fitted to, and what it is scored on. They are disjoint."""
@@ -39,11 +39,14 @@ class Batch(NamedTuple):
     labels: "NDArray[np.int64] | None" = None
     """(B,) classes; (B, C) of 0 and 1 where the truth is `multilabel`."""
     captions: tuple[tuple[str, ...], ...] | None = None
-    """At least one a picture."""
+    """At least one a picture. Where the truth is `choices`, all texts of the picture's group: the
+    first goes with the first picture of the group, the second with the second."""
     masks: "NDArray[np.uint8] | None" = None
     """(B, S, S) classes of pixels, or `IGNORED`."""
     metadata: "Mapping[str, NDArray[np.int64]] | None" = None
     """(B,) each: what metrics by group go by, such as a region."""
+    groups: "NDArray[np.int64] | None" = None
+    """(B,) ascending: pictures with the same texts to choose from; without it, each is alone."""
 
 
 class Examples(Protocol):

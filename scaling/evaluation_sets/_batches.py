@@ -21,6 +21,7 @@ def rows_of(batch: Batch, rows: NDArray[np.int64]) -> Batch:
         metadata=None
         if batch.metadata is None
         else {name: values[rows] for name, values in batch.metadata.items()},
+        groups=None if batch.groups is None else batch.groups[rows],
     )
 
 
@@ -40,6 +41,7 @@ def joined(batches: Sequence[Batch]) -> Batch:
             name: np.concatenate([(batch.metadata or {})[name] for batch in batches])
             for name in first.metadata
         },
+        groups=_joined([batch.groups for batch in batches]),
     )
 
 

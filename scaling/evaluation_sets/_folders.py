@@ -23,3 +23,13 @@ def set_folder(name: str, root: Path | None) -> Path:
         raise DataError(f"evaluation set {name}: there is no folder {folder.parent}")
     known = [path.name for path in folder.parent.iterdir() if path.is_dir()]
     raise DataError(f"{folder.parent}: {unknown('evaluation set', folder.name, known)}")
+
+
+def stays_below(path: str) -> str:
+    """`path`, if it is absolute or leads to something in a folder; raises `ValueError`."""
+    if not Path(path).expanduser().is_absolute() and ".." in Path(path).parts:
+        raise ValueError(
+            f"{path!r} leads out of the folder of evaluation sets; name a folder in it, or an "
+            "absolute path"
+        )
+    return path

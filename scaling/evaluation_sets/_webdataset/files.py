@@ -11,7 +11,11 @@ from scaling.errors import DataError, unknown
 from scaling.evaluation_sets._folders import set_folder
 from scaling.evaluation_sets._webdataset.options import WebdatasetOptions
 
-_TRUTH_OF_TYPE = {"retrieval": "captions", "multilabel": "multilabel", "classification": "labels"}
+_TRUTHS_OF_TYPE = {
+    "retrieval": ("captions", "choices"),
+    "multilabel": ("multilabel",),
+    "classification": ("labels",),
+}
 """By what dataset_type.txt says."""
 
 
@@ -22,7 +26,7 @@ class SetFiles:
     folder: Path
     shards: tuple[Shard, ...]
     class_names: tuple[str, ...]
-    """Empty for captions."""
+    """Empty for texts."""
     templates: tuple[str, ...]
 
 
@@ -31,7 +35,7 @@ def find_set(options: WebdatasetOptions, root: Path | None) -> SetFiles:
     folder = set_folder(options.folder, root)
     _check_type(folder, options)
     shards = _shards(folder / options.split)
-    if options.truth == "captions":
+    if options.truth in ("captions", "choices"):
         return SetFiles(folder, shards, (), ())
     # One class of CLEVR Distance, as it is published, has a blank for its name.
     names = _lines(folder / "classnames.txt", may_be_blank=True)
@@ -48,11 +52,12 @@ def _check_type(folder: Path, options: WebdatasetOptions) -> None:
     said = " ".join(_lines(path) or ()).lower()
     if not said:
         return
-    if said not in _TRUTH_OF_TYPE:
-        raise DataError(f"{path}: {unknown('type', said, _TRUTH_OF_TYPE)}")
-    if (truth := _TRUTH_OF_TYPE[said]) != options.truth:
+    if said not in _TRUTHS_OF_TYPE:
+        raise DataError(f"{path}: {unknown('type', said, _TRUTHS_OF_TYPE)}")
+    if options.truth not in (truths := _TRUTHS_OF_TYPE[said]):
         raise DataError(
-            f"{path} says {said}: declare the set with `truth: {truth}`, not {options.truth}"
+            f"{path} says {said}: declare the set with `truth: {' or '.join(truths)}`, not "
+            f"{options.truth}"
         )
 
 

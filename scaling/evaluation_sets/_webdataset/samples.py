@@ -22,7 +22,12 @@ from scaling.errors import DataError
 from scaling.evaluation_sets import Batch
 from scaling.evaluation_sets._webdataset.options import SampleTruth
 
-_SUFFIX: Mapping[SampleTruth, str] = {"labels": "cls", "multilabel": "npy", "captions": "txt"}
+_SUFFIX: Mapping[SampleTruth, str] = {
+    "labels": "cls",
+    "multilabel": "npy",
+    "captions": "txt",
+    "choices": "txt",
+}
 _SHARDS_KEPT = 1024
 _NAMES = "surrogateescape"
 """Names in a tar are bytes; see `scaling.datasets._webdataset.tar`."""
@@ -126,8 +131,9 @@ def _content(shard: Shard, group: Group, suffix: str, where: str) -> bytes:
 def _truths(samples: list[_Sample], truth: SampleTruth, classes: int) -> Batch:
     none = np.empty((0, 0, 0, 3), np.uint8)
     contents = [(sample.truth, sample.where) for sample in samples]
-    if truth == "captions":
-        return Batch(none, captions=tuple(_captions(*content) for content in contents))
+    if truth in ("captions", "choices"):
+        least = 2 if truth == "choices" else 1
+        return Batch(none, captions=tuple(_captions(*content, least) for content in contents))
     if truth == "labels":
         labels = [_label(*content, classes) for content in contents]
         return Batch(none, labels=np.array(labels, np.int64))
@@ -158,7 +164,7 @@ def _several_labels(content: bytes, where: str, classes: int) -> NDArray[np.int6
     return row
 
 
-def _captions(content: bytes, where: str) -> tuple[str, ...]:
+def _captions(content: bytes, where: str, least: int) -> tuple[str, ...]:
     try:
         lines = content.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -166,6 +172,8 @@ def _captions(content: bytes, where: str) -> tuple[str, ...]:
     captions = tuple(line for line in lines if line.strip())
     if not captions:
         raise DataError(f"{where}.txt: has no caption")
+    if len(captions) < least:
+        raise DataError(f"{where}.txt: has one text, which leaves nothing to choose")
     return captions
 
 

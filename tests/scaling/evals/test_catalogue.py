@@ -28,7 +28,12 @@ def test_an_entry_is_complete(task: Task) -> None:
 
 def test_a_folder_is_of_one_task_of_each_kind_and_mode() -> None:
     places = Counter(
-        (task.kind, task.options.get("mode"), chosen["folder"])
+        (
+            task.kind,
+            task.options.get("mode"),
+            chosen["folder"],
+            chosen.get("annotations"),
+        )
         for task in CATALOGUE.values()
         if "folder" in (chosen := task.options.get("set", {}))
     )

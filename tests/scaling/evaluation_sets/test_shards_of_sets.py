@@ -219,7 +219,10 @@ def cut(folder: Path) -> None:
         (write("classnames.txt", ""), "names no class"),
         (write("zeroshot_classification_templates.txt", "a {c}\n\n{c}"), "line 2 is blank"),
         (write("zeroshot_classification_templates.txt", "a {c}\na {d}"), "line 2: .* no {c}"),
-        (write("dataset_type.txt", "retrieval"), "declare the set with `truth: captions`"),
+        (
+            write("dataset_type.txt", "retrieval"),
+            "declare the set with `truth: captions or choices`",
+        ),
         (write("dataset_type.txt", "retreival"), "did you mean 'retrieval'"),
         (remove("test/nshards.txt"), "has no nshards.txt"),
         (write("test/nshards.txt", "two"), "not how many shards"),
