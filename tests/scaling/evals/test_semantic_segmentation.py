@@ -14,6 +14,7 @@ from mask_folders import write_folder
 from PIL import Image
 from torch import nn
 
+from scaling.datasets import DATASETS
 from scaling.errors import DataError, OptionsError, ScalingError
 from scaling.evals._catalogue import CATALOGUE
 from scaling.evals._declared import Task
@@ -26,7 +27,11 @@ from scaling.evals._subject import Subject
 from scaling.evaluation_sets import IGNORED, Picture
 from scaling.evaluation_sets.shapes import ShapesExamples, ShapesOptions
 from scaling.families import FAMILIES
+from scaling.families._images import to_inputs
 from scaling.families._patches import copied_tower
+from scaling.families._tokenizers import tokenize
+from scaling.train.session import Session
+from scaling.trial import Cosine, Data, Recipe
 
 SHAPES = {"kind": "shapes", "content": "masks", "count": 40, "training": 60}
 FOLDER = {"kind": "label_maps", "folder": "set", "classes": 3, "reduce_zero_label": True}
@@ -35,8 +40,8 @@ LONGER = {**QUICK, "epochs": 20}
 SMALL = {"mode": "finetune", "crop_size": 16, "patch_size": 4}
 
 
-def network_of(family: str = "clip", model: str = "tiny-a") -> nn.Module:
-    torch.manual_seed(0)
+def network_of(family: str = "clip", model: str = "tiny-a", *, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
     return FAMILIES.get(family).build(model).eval()
 
 
@@ -127,6 +132,33 @@ def test_training_is_the_same_to_the_last_bit_and_follows_the_seed() -> None:
     weights = zip(here.segmenter.parameters(), there.segmenter.parameters(), strict=True)
     assert all(torch.equal(*pair) for pair in weights)
     assert not torch.equal(here.losses, other.losses)
+
+
+def test_training_on_captions_makes_patches_tell_shapes_apart() -> None:
+    """As in all eight models of the quickstart at its greatest length; here at half of it."""
+    recipe = Recipe(batch_size=64, learning_rate=8e-3, warmup_samples=512, precision="fp32")
+    trial = Cosine(
+        family="mammut",
+        model="tiny-a",
+        data=Data(kind="shapes"),
+        recipe=recipe,
+        samples_seen=32768,
+    )
+    session = Session(trial, torch.device("cpu"))
+    stream = DATASETS.get("shapes").open(DATASETS.get("shapes").options(), seed=0)
+    config = FAMILIES.get("mammut").models["tiny-a"]
+    for first in range(0, trial.samples_seen, 64):
+        samples = stream.read(first, 64, config.image_size)
+        tokens = torch.from_numpy(tokenize(samples.captions, config))
+        session.step(to_inputs(samples.images, session.device), tokens)
+    picture_set = {"kind": "shapes", "content": "masks", "count": 500}
+
+    trained = measured(session.network.eval(), picture_set=picture_set)
+    untrained = [
+        measured(network_of("mammut", seed=seed), picture_set=picture_set) for seed in range(3)
+    ]
+
+    assert trained["mean_iou"] > 1.1 * max(values["mean_iou"] for values in untrained)
 
 
 def test_rates_rise_in_a_line_and_fall_as_a_power() -> None:
