@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Truth = Literal["labels", "multilabel", "captions", "choices", "masks"]
+Truth = Literal["labels", "multilabel", "captions", "choices", "masks", "associations"]
 """What may be known of each picture: its class, which of all classes it shows, texts that are true
-of it, texts of which one is, the class of each of its pixels. A task asks for one of them."""
+of it, texts of which one is, the class of each of its pixels, the words that bring it to mind. A
+task asks for one of them."""
 
 Half = Literal["training", "scored"]
 """Of a set with masks: what a head is fitted to, and what it is scored on. They are disjoint."""
@@ -96,6 +97,25 @@ class MaskedExamples(Examples, Protocol):
     def pictures(self, half: Half, image_size: int) -> Pictures:
         """Pictures as they are; those that a set draws itself are `image_size` pixels square."""
         ...
+
+
+class Association(NamedTuple):
+    """A word, and which of some pictures it brings to mind."""
+
+    cue: str
+    candidates: tuple[int, ...]
+    """Numbers of pictures."""
+    is_chosen: tuple[bool, ...]
+    """Of each candidate; of at least one it is true."""
+
+
+class AssociatedExamples(Examples, Protocol):
+    """What a set opens as that knows associations.
+
+    Its batches have the number of each picture as `metadata["picture"]`.
+    """
+
+    associations: Sequence[Association]
 
 
 class EvaluationSet(Protocol):

@@ -7,6 +7,7 @@ import pytest
 from scaling.evals import TASK_KINDS
 from scaling.evals._catalogue import CATALOGUE
 from scaling.evals._declared import Task
+from scaling.evals._suites import SUITES, main_metric_of
 from scaling.evaluation_sets import EVALUATION_SETS
 
 
@@ -62,8 +63,35 @@ def test_sets_are_of_known_kinds() -> None:
         ("fmow", "acc_worst_region"),
         ("dollar_street", "acc_top5_wg"),
         ("geode", "acc_wg"),
+        ("winogavil", "jaccard_score_10-12"),
         ("mscoco_captions", "image_retrieval_recall@5"),
     ],
 )
 def test_main_metrics_are_datacomps(name: str, metric: str) -> None:
     assert CATALOGUE[name].main_metric == metric
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suites_are_of_tasks_and_metrics_that_there_are(name: str) -> None:
+    suite = SUITES[name]
+
+    assert name not in CATALOGUE
+    assert main_metric_of(name) == suite.metric
+    for task, metrics in suite.members.items():
+        assert set(metrics) <= set(CATALOGUE[task].metrics)
+
+
+def test_suites_have_the_members_that_the_field_has() -> None:
+    counts = {name: len(suite.members) for name, suite in SUITES.items()}
+    average, classification = (
+        SUITES[f"datacomp_{name}"] for name in ("average", "classification")
+    )
+
+    assert counts["imagenet_distribution_shift"] == 5
+    assert counts["datacomp_classification"] == 35
+    assert counts["datacomp_average"] == 38
+    others = {"flickr30k", "mscoco_captions", "winogavil"}
+    assert average.members.keys() - classification.members.keys() == others
+    for task, metrics in average.members.items():
+        if len(metrics) == 1:
+            assert metrics == (CATALOGUE[task].main_metric,)
