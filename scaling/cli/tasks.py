@@ -117,7 +117,7 @@ def _download(task: "Task", root: Path | None) -> str | None:
     folder = task.options.get("set", {}).get("folder")
     if not folder or not task.about.obtain.startswith(_HUB):
         return None
-    repository = task.about.obtain.removeprefix(_HUB)
+    repository = task.about.obtain.removeprefix(_HUB).split()[0]
     place = (root or Path("EVALUATION_SETS")) / folder
     return f"hf download {repository} --repo-type dataset --local-dir {place}"
 
