@@ -32,7 +32,13 @@ def of_command(*words: str) -> str:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["run", "--help"], ["fit", "--help"], ["checkpoints", "--help"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["fit", "--help"],
+        ["checkpoints", "--help"],
+        ["eval", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_imports_nothing_heavy(words: list[str], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from scaling.cli import (
     backtest,
     checkpoints,
     data,
+    eval_,
     fit,
     import_,
     logs,
@@ -51,6 +52,7 @@ app.command("tasks", short_help="List what can be measured.")(tasks.tasks)
 app.command("run", short_help="Train and measure a grid.")(run.run)
 app.command("trial", short_help="Show one trial, or train it here to debug it.")(trial.trial)
 app.command("slurm", short_help="Write a batch job for SLURM.")(slurm.slurm)
+app.command("eval", short_help="Measure checkpoints that are there.")(eval_.eval_)
 app.command("status", short_help="Show how far a run is.")(status.status)
 app.command("logs", short_help="Print a trial's log.")(logs.logs)
 app.command("retry", short_help="Try again what failed.")(retry.retry)
@@ -70,6 +72,7 @@ app.add_typer(
 
 VARIADIC = (
     "--compare",
+    "--checkpoint",
     "--target",
     "--compute",
     "--law",

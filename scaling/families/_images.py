@@ -44,6 +44,11 @@ class Preprocessing:
     std: Colour = STD
     framing: Framing = CLIP_FRAMING
 
+    def __str__(self) -> str:
+        """For people."""
+        numbers = (" ".join(f"{its:.4g}" for its in colour) for colour in (self.mean, self.std))
+        return "{}, mean {}, std {}".format(self.framing, *numbers)
+
 
 CLIP_PREPROCESSING = Preprocessing()
 

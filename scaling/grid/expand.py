@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def expand(grid: Grid, *, text: str, source: str) -> Plan:
         sweeps=sweeps,
         grid_text=text,
         held_out_above_gflops=grid.held_out,
-        evaluation=_evaluation(grid),
+        evaluation=evaluation_of(grid, [rule.task for rule in grid.measured]),
     )
 
 
@@ -61,13 +61,19 @@ def _sweeps(grid: Grid, cells: list[Cell]) -> tuple[Sweep, ...]:
     )
 
 
-def _evaluation(grid: Grid) -> Evaluation:
-    folder = grid.evaluation_sets or os.environ.get(SETS_VARIABLE)
+def evaluation_of(grid: Grid, tasks: Iterable[str]) -> Evaluation:
+    """How `grid` measures these tasks, which it or the catalogue declares."""
     return Evaluation(
-        tasks={rule.task: grid.task(rule.task) for rule in grid.measured},
-        sets=Path(folder).expanduser().absolute() if folder else None,
+        tasks={name: grid.task(name) for name in tasks},
+        sets=sets_folder(grid.evaluation_sets),
         broken=grid.broken_images,
     )
+
+
+def sets_folder(said: Path | None = None) -> Path | None:
+    """The folder of evaluation sets: as `said`, or as the environment says it."""
+    folder = said or os.environ.get(SETS_VARIABLE)
+    return Path(folder).expanduser().absolute() if folder else None
 
 
 def _unknown_models(grid: Grid) -> list[str]:

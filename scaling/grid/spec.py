@@ -353,6 +353,11 @@ class Grid(Strict):
         is_suite = rule.task in SUITES and rule.task not in self.tasks
         return tuple(SUITES[rule.task].members) if is_suite else (rule.task,)
 
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The tasks that it declares or measures."""
+        return tuple(dict.fromkeys([*self.tasks, *(rule.task for rule in self.measured)]))
+
     def task(self, name: str) -> Task:
         """The task that is measured by this name."""
         return Task.parse(name, self.tasks[name]) if name in self.tasks else CATALOGUE[name]

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scaling.orchestrator.allowance import Allowance
@@ -27,6 +28,17 @@ from scaling.storage import Storage
 from scaling.store import Failure, Recorded, Store, TrialState
 
 DEFAULT = Policy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """With what a plan is carried out."""
+
+    store: Store
+    files: Files
+    executor: Executor
+    show: Display
+    policy: Policy = DEFAULT  # frozen
 
 
 def run_plan(
@@ -60,19 +72,34 @@ def run_plan(
     found = survey(plan, recorded, files, retry=policy.retry)
     halving = _halving(plan, store, found)
     _write_states(store, recorded, found)
+    means = Means(store=store, files=files, executor=executor, show=show, policy=policy)
+    outcome = carry_out(plan, found, means, halving)
+    return replace(
+        outcome,
+        measurements=measurements + outcome.measurements,
+        seconds=time.monotonic() - began,
+    )
+
+
+def carry_out(plan: Plan, found: Survey, means: Means, halving: Halving | None = None) -> Outcome:
+    """Do what `found` has left of `plan`, which the store knows."""
+    began = time.monotonic()
+    store, policy = means.store, means.policy
     with lines_in(store.path.with_suffix(".log")) as lines:
-        show = Several(show, lines, *beside(store.path, plan.study, files.storage))
+        show = Several(means.show, lines, *beside(store.path, plan.study, means.files.storage))
         show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
         pace = Pace(plan.trials, store.throughputs())
         allowance = Allowance(policy.budget, found.left, pace, halving)
         queue = Queue(plan, found, policy.order, allowance)
-        loop = Loop(found, queue, store=store, files=files, executor=executor, show=show)
+        loop = Loop(
+            found, queue, store=store, files=means.files, executor=means.executor, show=show
+        )
         try:
             left = [planned for planned in plan.trials if planned.trial.id in found.left]
             unfinished, stopped = 0, False
             behind: list[str] = []
             if left:
-                unfinished, stopped = _execute(loop, left, executor, show, policy, store)
+                unfinished, stopped = _execute(loop, left, replace(means, show=show))
             if halving:
                 behind = halving.stopped(queue.trial_ids)
                 unfinished -= len(behind)
@@ -90,27 +117,20 @@ def run_plan(
         beyond_budget=0 if stopped else unfinished,
         stopped_early=len(found.stopped) + len(behind),
         budget=str(allowance),
-        measurements=measurements + loop.measurements,
+        measurements=loop.measurements,
         seconds=time.monotonic() - began,
     )
 
 
-def _execute(
-    loop: Loop,
-    left: Sequence[PlannedTrial],
-    executor: Executor,
-    show: Display,
-    policy: Policy,
-    store: Store,
-) -> tuple[int, bool]:
-    """Run `loop` on `executor`; how many trials are not finished, and whether on request."""
+def _execute(loop: Loop, left: Sequence[PlannedTrial], means: Means) -> tuple[int, bool]:
+    """Run `loop`; how many trials are not finished, and whether on request."""
     with StopRequest() as stop:
         try:
-            show.ready(executor.prepare(left))
-            store.when_unavailable = Waiting(stop)
-            loop.run(stop, policy)
+            means.show.ready(means.executor.prepare(left))
+            means.store.when_unavailable = Waiting(stop)
+            loop.run(stop, means.policy)
         finally:
-            executor.stop()
+            means.executor.stop()
         return len(loop.interrupt(preempted=stop.is_preemption)), stop.is_made
 
 

@@ -67,7 +67,13 @@ def settle_lost(
             events = left_behind(files, trial_id, number)
             files.end_log(trial_id, number)
             files.leave(trial_id, number)
-            ending = Ending("lost", TrialState.PENDING)
+            # Only training changes a trial's state while it goes on.
+            was_trained = there.state is TrialState.RUNNING
+            ending = (
+                Ending("lost", TrialState.PENDING)
+                if was_trained
+                else Ending("lost", there.state, there.failure)
+            )
             measurements += settle(store, trial_id, number, ending, events)[1]
             lost.append(trial_id)
     return lost, measurements

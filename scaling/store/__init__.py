@@ -7,6 +7,7 @@ measured is in `scaling.store.imports`.
 from scaling.store.chances import Retry
 from scaling.store.engine import UnavailableError
 from scaling.store.lock import Holder, last_holder
+from scaling.store.measuring import MeasuringStore
 from scaling.store.overview import FailedTrial, KnownTrial, Overview
 from scaling.store.planning import GRID
 from scaling.store.queries import Compute, Filters, Recorded, Study
@@ -26,6 +27,7 @@ __all__ = [
     "Holder",
     "KnownTrial",
     "Measured",
+    "MeasuringStore",
     "OpenAttempt",
     "Overview",
     "Reader",

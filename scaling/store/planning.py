@@ -15,8 +15,9 @@ from scaling.store.times import now
 Key = tuple[Any, ...]
 """A cell's natural key."""
 
-GRID, IMPORT = "grid", "import"
-"""The sources of studies: a grid of our own, or other people's measurements."""
+GRID, IMPORT, CHECKPOINTS = "grid", "import", "checkpoints"
+"""The sources of studies: a grid of our own; other people's measurements; or so far only other
+people's checkpoints, measured here, which go beside either of them."""
 
 
 def record_plan(connection: Connection, plan: Plan) -> None:
@@ -33,14 +34,20 @@ def record_plan(connection: Connection, plan: Plan) -> None:
     rows = [_cell(cell, study_id, ids.get(id(cell.trial)) or cell.trial.id) for cell in plan.cells]
     before = add_cells(connection, study_id, rows)
     asked = {_key(row) for row in rows}
-    gone = [cell.id for key, cell in before.items() if cell.wanted and key not in asked]
+    ours = _without_imported(connection, study_id)
+    gone = [
+        cell.id
+        for key, cell in before.items()
+        if cell.wanted and key not in asked and cell.id in ours
+    ]
     _set_wanted(connection, gone, wanted=False)
 
 
 def open_study(connection: Connection, name: str, source: str) -> int:
     """The id of the study called `name`, made if missing.
 
-    Raises `StoreError` if it has the other source: own and imported measurements do not mix.
+    Raises `StoreError` if it has the other source: own and imported measurements do not mix. What
+    was measured here goes with both.
     """
     found = connection.execute(
         select(StudyRow.id, StudyRow.source).where(StudyRow.name == name)
@@ -48,7 +55,9 @@ def open_study(connection: Connection, name: str, source: str) -> int:
     if found is None:
         row = {"name": name, "source": source, "created": now()}
         return int(connection.execute(insert(StudyRow).returning(StudyRow.id), row).scalar_one())
-    if found.source != source:
+    if found.source == CHECKPOINTS != source:
+        connection.execute(update(StudyRow).where(StudyRow.id == found.id).values(source=source))
+    elif source not in (found.source, CHECKPOINTS):
         raise StoreError(
             f"the study {name!r} is there already and holds "
             f"{'imported measurements' if found.source == IMPORT else 'the results of a grid'}; "
@@ -74,6 +83,16 @@ def add_cells(
     back = [known[key].id for key in asked if key in known and not known[key].wanted]
     _set_wanted(connection, back, wanted=True)
     return known
+
+
+def _without_imported(connection: Connection, study_id: int) -> set[int]:
+    """The cells of a study that its grid has asked for, and not those of other checkpoints."""
+    found = connection.scalars(
+        select(CellRow.id)
+        .join(TrialRow, TrialRow.id == CellRow.trial_id)
+        .where(CellRow.study_id == study_id, TrialRow.kind != "imported")
+    )
+    return set(found)
 
 
 def _set_wanted(connection: Connection, cell_ids: Sequence[int], *, wanted: bool) -> None:

@@ -50,17 +50,23 @@ class RefusedError(StoreError):
     """A record from a stale attempt, or one that contradicts what is recorded."""
 
 
-def start_attempt(connection: Connection, trial_id: str, began: Checkpoint | None = None) -> int:
+def start_attempt(
+    connection: Connection,
+    trial_id: str,
+    began: Checkpoint | None = None,
+    state: TrialState | None = TrialState.RUNNING,
+) -> int:
     """The number of an attempt that begins now; whatever an earlier one still says is stale.
 
-    `began` is the recorded checkpoint that it goes on from.
+    `began` is the recorded checkpoint that it goes on from, `state` what the trial's becomes.
     """
     number = _latest_attempt(connection, trial_id) + 1
     row = {"trial_id": trial_id, "number": number, "started": now()}
     if began is not None:
         row |= origin_columns(connection, began)
     connection.execute(insert(AttemptRow), row)
-    set_states(connection, [trial_id], TrialState.RUNNING, None)
+    if state is not None:
+        set_states(connection, [trial_id], state, None)
     return number
 
 
@@ -95,10 +101,17 @@ def finish(
     connection: Connection, trial_id: str, attempt: int, ending: Ending, events: Iterable[Event]
 ) -> int:
     """`record` the last events of an attempt, close it and set the state of its trial."""
-    new = record(connection, trial_id, attempt, events)
-    closing = {"ended": now(), "outcome": ending.outcome}
-    _set_of_attempt(connection, trial_id, attempt, closing)
+    new = close(connection, trial_id, attempt, ending.outcome, events)
     set_states(connection, [trial_id], ending.state, ending.failure)
+    return new
+
+
+def close(
+    connection: Connection, trial_id: str, attempt: int, outcome: str, events: Iterable[Event]
+) -> int:
+    """The same but for the state of the trial."""
+    new = record(connection, trial_id, attempt, events)
+    _set_of_attempt(connection, trial_id, attempt, {"ended": now(), "outcome": outcome})
     return new
 
 

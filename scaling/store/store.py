@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from scaling.plan import Plan
 from scaling.store import (
     chances,
+    evaluated,
     lineage,
     memory,
     overview,
@@ -28,6 +29,7 @@ from scaling.store.engine import (
     open_for_writing,
     transaction,
 )
+from scaling.store.evaluated import StudyTrial
 from scaling.store.lineage import Origin
 from scaling.store.lock import WriterLock
 from scaling.store.overview import KnownTrial, Overview
@@ -156,6 +158,16 @@ class Reader:
         """See `scaling.store.overview.known_trial`."""
         with self._transaction() as connection:
             return overview.known_trial(connection, prefix)
+
+    def grid_of(self, study: str | None) -> tuple[str, str]:
+        """See `scaling.store.evaluated.grid_of`."""
+        with self._transaction() as connection:
+            return evaluated.grid_of(connection, study)
+
+    def study_trials(self, study: str) -> list[StudyTrial]:
+        """See `scaling.store.evaluated.study_trials`."""
+        with self._transaction() as connection:
+            return evaluated.study_trials(connection, study)
 
     def saved_trials(self, prefix: str = "") -> list[SavedTrial]:
         """See `scaling.store.saved.saved_trials`."""

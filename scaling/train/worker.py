@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scaling.datasets import DATASETS, Stream
 from scaling.datasets._prefetch import ReadAhead
 from scaling.evals._evaluation import Evaluation
-from scaling.evals._measured import measure
+from scaling.evals._measured import Measured, measure
 from scaling.evals._subject import NotFiniteError, Subject
 from scaling.families import FAMILIES, World
 from scaling.families._images import to_inputs
@@ -70,15 +70,25 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
 
     Raises `Diverged`, `CheckpointError`, `DataError`, `ResourceError` or `Preempted`.
     """
+    events = _visit_stops(work, place(device), world)
+    if world.rank:
+        yield from (event for event in events if isinstance(event, Progress))
+    else:
+        yield from journaled(events, work)
+
+
+def place(device: str | None) -> torch.device:
+    """Where an attempt computes; unless said, on a GPU if there is one."""
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if where.type == "cpu":
         # Sums depend on the number of threads, and one thread per trial is also the fastest way
         # to use the cores: trials run side by side.
         torch.set_num_threads(1)
-    events = _visit_stops(work, where, world)
-    if world.rank:
-        yield from (event for event in events if isinstance(event, Progress))
-        return
+    return where
+
+
+def journaled(events: Iterable[Event], work: Work) -> Iterator[Event]:
+    """Each of the `events` of an attempt, results once they are in its journal."""
     journal = Journal(work.directory, work.attempt)
     try:
         for event in events:
@@ -250,20 +260,27 @@ def _measure(
                 found = measure(evaluation.task(name), subject)
             except NotFiniteError as error:
                 raise Diverged(stop.samples_seen, session.loss.item()) from error
-        if found.skipped_images:
-            text = f"{name}: pictures left out, as they do not decode: {found.skipped_images:,}"
-            yield Note(trial_id=trial.id, text=text)
-        for metric, value in found.values.items():
-            yield Measurement(
-                trial_id=trial.id,
-                samples_seen=stop.samples_seen,
-                task=name,
-                metric=metric,
-                value=value,
-                epochs=epochs,
-                evaluation_set=found.evaluation_set,
-                skipped_images=found.skipped_images,
-            )
+        yield from events_about(found, trial.id, stop.samples_seen, name, epochs)
+
+
+def events_about(
+    found: Measured, trial_id: str, samples_seen: int, task: str, epochs: float | None
+) -> Iterator[Event]:
+    """What is told of a task that was measured."""
+    if found.skipped_images:
+        text = f"{task}: pictures left out, as they do not decode: {found.skipped_images:,}"
+        yield Note(trial_id=trial_id, text=text)
+    for metric, value in found.values.items():
+        yield Measurement(
+            trial_id=trial_id,
+            samples_seen=samples_seen,
+            task=task,
+            metric=metric,
+            value=value,
+            epochs=epochs,
+            evaluation_set=found.evaluation_set,
+            skipped_images=found.skipped_images,
+        )
 
 
 def _open(trial: Trial) -> Stream:

@@ -37,6 +37,19 @@ def load_into(network: nn.Module, path: Path, *, owner: str) -> None:
 
     Raises `WeightsError` as `load_network` does; `network` is then as it was.
     """
+    network.load_state_dict(_weights_of(network, path, owner))
+
+
+def check_weights(path: Path, family: str, model: str) -> None:
+    """Raise as `load_network` does where it would; nothing is built and no weight is copied."""
+    find_model(family, model)
+    with torch.device("meta"):
+        network = FAMILIES.get(family).build(model)
+    _weights_of(network, path, f"{family} {model}")
+
+
+def _weights_of(network: nn.Module, path: Path, owner: str) -> Weights:
+    """The weights in the file, by the names that `network` has for them and in its shapes."""
     wanted = network.state_dict()
     weights = called_as(without_wrappers(read_weights(path)), wanted)
     if OPENAI_MARKS.issubset(weights):
@@ -53,7 +66,7 @@ def load_into(network: nn.Module, path: Path, *, owner: str) -> None:
             f"{path}: these are not weights of {owner}:\n{differences}\n  "
             + nearest_models(weights, owner)
         )
-    network.load_state_dict(weights)
+    return weights
 
 
 def _without_marks(weights: Weights, network: nn.Module, path: Path, owner: str) -> Weights:
