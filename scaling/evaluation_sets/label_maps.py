@@ -9,27 +9,29 @@ A label map is an image of one channel, or with a palette, whose values are the 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from scaling.datasets import Options
 from scaling.evaluation_sets import IGNORED, Broken, Truth
+from scaling.evaluation_sets._folders import stays_below
 
 if TYPE_CHECKING:
     from scaling.evaluation_sets._label_maps import LabelMapExamples
 
+Below = Annotated[str, Field(min_length=1), AfterValidator(stays_below)]
 Suffix = Annotated[str, Field(min_length=1)]
 
 
 class LabelMapOptions(Options):
     """Where the files are, and what the values of label maps mean."""
 
-    folder: str
+    folder: Below
     """In the folder of evaluation sets, or an absolute path."""
-    training_images: str = "images/training"
-    training_masks: str = "annotations/training"
+    training_images: Below = "images/training"
+    training_masks: Below = "annotations/training"
     """The half that a head is fitted to, or a network fine-tuned on."""
-    scored_images: str = "images/validation"
-    scored_masks: str = "annotations/validation"
+    scored_images: Below = "images/validation"
+    scored_masks: Below = "annotations/validation"
     """The half that is scored."""
     image_suffix: Suffix = ".jpg"
     """How names of pictures end, at any depth below their folder."""
@@ -37,7 +39,7 @@ class LabelMapOptions(Options):
     """What label maps have in its place: `_leftImg8bit.png` and `_gtFine_labelTrainIds.png`."""
     classes: Annotated[int, Field(ge=2, lt=IGNORED)] | None = None
     """How many there are; unless given, as many as `class_names` names."""
-    class_names: str | None = None
+    class_names: Below | None = None
     """A file in the folder that names a class a line."""
     ignore_index: Annotated[int, Field(ge=0, lt=2**16)] = IGNORED
     """The value of pixels that count nowhere."""

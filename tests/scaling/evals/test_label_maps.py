@@ -114,6 +114,8 @@ def test_class_names_come_from_a_file_that_must_agree(root: Path) -> None:
         opened(root, classes=4, class_names="names.txt")
     with pytest.raises(ValidationError, match="say how many `classes`"):
         KIND.options.model_validate({"folder": "set"})
+    with pytest.raises(ValidationError, match="leads out of the folder"):
+        KIND.options.model_validate({"folder": "../set", "classes": 3})
 
 
 def test_what_is_missing_is_said(root: Path) -> None:
