@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Truth = Literal["labels", "multilabel", "captions", "choices", "masks", "associations"]
+Truth = Literal[
+    "labels", "multilabel", "captions", "choices", "masks", "associations", "attributes"
+]
 """What may be known of each picture: its class, which of all classes it shows, texts that are true
-of it, texts of which one is, the class of each of its pixels, the words that bring it to mind. A
-task asks for one of them."""
+of it, texts of which one is, the class of each of its pixels, the words that bring it to mind,
+several classes of different kinds (`Batch.metadata`). A task asks for one of them."""
 
 Half = Literal["training", "scored"]
 """Of a set with masks: what a head is fitted to, and what it is scored on. They are disjoint."""

@@ -14,7 +14,7 @@ from scaling.evaluation_sets._webdataset.options import WebdatasetOptions
 _TRUTHS_OF_TYPE = {
     "retrieval": ("captions", "choices"),
     "multilabel": ("multilabel",),
-    "classification": ("labels",),
+    "classification": ("labels", "attributes"),
 }
 """By what dataset_type.txt says."""
 

@@ -27,6 +27,7 @@ _SUFFIX: Mapping[SampleTruth, str] = {
     "multilabel": "npy",
     "captions": "txt",
     "choices": "txt",
+    "attributes": "npy",
 }
 _SHARDS_KEPT = 1024
 _NAMES = "surrogateescape"
@@ -130,6 +131,8 @@ def _content(shard: Shard, group: Group, suffix: str, where: str) -> bytes:
 
 def _truths(samples: list[_Sample], truth: SampleTruth, classes: int) -> Batch:
     none = np.empty((0, 0, 0, 3), np.uint8)
+    if truth == "attributes":
+        return Batch(none)
     contents = [(sample.truth, sample.where) for sample in samples]
     if truth in ("captions", "choices"):
         least = 2 if truth == "choices" else 1

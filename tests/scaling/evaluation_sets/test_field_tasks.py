@@ -28,6 +28,8 @@ def samples(task: Task) -> Iterator[Members]:
         image = {"webp": picture(n, "webp")}
         if has_captions:
             yield {**image, "txt": f"A picture of number {n}.\nNumber {n}.\n".encode()}
+        elif task.kind == "attribute_classification":
+            yield {**image, "npy": numbers([n % 3, n % 2, n % 5, int(n % 5 != 1)])}
         elif task.options["set"].get("metadata"):
             yield {**image, "cls": str(n % CLASSES).encode(), "npy": numbers([n % 3, n % 2, n])}
         else:
@@ -38,12 +40,18 @@ def samples(task: Task) -> Iterator[Members]:
 def test_a_task_is_measured_on_a_set_of_its_layout(tmp_path: Path, name: str) -> None:
     task = CATALOGUE[name]
     is_retrieval = task.kind == "zeroshot_retrieval"
+    classes = [f"number {n}" for n in range(CLASSES)]
+    templates = ["a photo of {c}.", "{c}"]
+    if task.kind == "attribute_classification":
+        objectives = ("race", "gender", "age", "toxic")
+        classes = [f"{objective}:{name}" for objective in objectives for name in classes]
+        templates = [f"{objective}:{form}" for objective in objectives for form in templates]
     its = list(samples(task))
     write_set(
         tmp_path / task.options["set"]["folder"],
         [its[:7], its[7:]],
-        classes=() if is_retrieval else [f"number {n}" for n in range(CLASSES)],
-        templates=("a photo of {c}.", "{c}"),
+        classes=() if is_retrieval else classes,
+        templates=templates,
         kind="retrieval" if is_retrieval else "",
     )
     task.check(tmp_path)
