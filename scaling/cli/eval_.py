@@ -119,8 +119,8 @@ def eval_(
 
     Anybody's, beside them, so that `scaling fit` sees both:
 
-      scaling eval --checkpoint epoch_32.pt --family clip --model ViT-B-32 --dataset laion2b
-      --samples-seen 34B --task imagenet1k --study mine
+      scaling eval --task imagenet1k --study mine --checkpoint epoch_32.pt --family clip
+    --model ViT-B-32 --dataset laion2b --samples-seen 34B
 
     What is measured already is not measured again, and never replaced. Stop it with Ctrl-C; the
     same command goes on. Exit code 1 says that some checkpoint is gone or could not be measured.

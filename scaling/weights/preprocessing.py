@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from scaling.families._images import (
     CLIP_FRAMING,
+    CLIP_PREPROCESSING,
     MEAN,
     STD,
     Colour,
@@ -73,7 +74,10 @@ def _said(file: Path, model: str) -> Found:
         ways = _of_published(name)
         if len(ways) == 1:
             return Found(ways.pop(), f"open_clip's for its weights of {name}")
-    return Found(Preprocessing(), "as CLIP was trained")
+        if ways:
+            why = f"as CLIP was trained: open_clip's weights of {name} differ in it, so look it up"
+            return Found(CLIP_PREPROCESSING, why)
+    return Found(CLIP_PREPROCESSING, "as CLIP was trained")
 
 
 def _of_config(path: Path) -> Preprocessing:
