@@ -9,7 +9,7 @@ from scaling.errors import ScalingError, unknown
 from scaling.evals import MAIN_METRICS, lower_is_better
 from scaling.evals._suites import main_metric_of
 from scaling.families import FAMILIES
-from scaling.store import GRID, Compute, Filters, Store
+from scaling.store import GRID, IMPORTED_GRID, Compute, Filters, Store
 from scaling.suites import measured, with_suites
 from scaling.sweeps import best_members
 
@@ -102,7 +102,8 @@ def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str
         error=table["value"].where(losses, 1 - table["value"]),
     )
     points = points.drop(columns=["gflops_per_sample", "value"])
-    points = best_members(points, {study.name for study in studies if study.source == GRID})
+    grids = {study.name for study in studies if study.source in (GRID, IMPORTED_GRID)}
+    points = best_members(points, grids)
     return points.reset_index(drop=True), thresholds
 
 

@@ -17,6 +17,7 @@ from scaling.cli import (
     checkpoints,
     data,
     eval_,
+    export,
     fit,
     import_,
     logs,
@@ -57,6 +58,7 @@ app.command("status", short_help="Show how far a run is.")(status.status)
 app.command("logs", short_help="Print a trial's log.")(logs.logs)
 app.command("retry", short_help="Try again what failed.")(retry.retry)
 app.command("import", short_help="Bring published results in.")(import_.import_)
+app.command("export", short_help="Write measurements for pandas, R or a paper.")(export.export)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
 app.command("surface", short_help="Fit laws of size and samples.")(surface.surface)
 app.command("predict", short_help="Predict the error of a model.")(predict.predict)

@@ -47,7 +47,8 @@ def import_(
         Path | None, typer.Option(help="Write the mapping here, as YAML, to be used again.")
     ] = None,
     file_format: Annotated[
-        str, typer.Option("--format", help="published, table, or auto: by what is at PATH.")
+        str,
+        typer.Option("--format", help="published, export, table, or auto: by what is at PATH."),
     ] = "auto",
     study: Annotated[
         str | None, typer.Option(help="The study to file them under (default: PATH's name).")

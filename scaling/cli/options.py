@@ -1,7 +1,7 @@
 """Options that several commands share, so that they are spelled and explained the same."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -64,4 +64,19 @@ SurfaceLaw = Annotated[
         "for fractions).",
     ),
 ]
+
+
+def _only(name: str, what: str) -> Any:
+    return typer.Option(f"--{name}", metavar="NAME", help=f"Only {what} (repeat for several).")
+
+
+Studies = Annotated[list[str] | None, _only("study", "this study")]
+Families = Annotated[list[str] | None, _only("family", "this family")]
+Models = Annotated[list[str] | None, _only("model", "this model")]
+Datasets = Annotated[list[str] | None, _only("dataset", "this training set")]
+Schedules = Annotated[list[str] | None, _only("schedule", "this schedule")]
+Tasks = Annotated[list[str] | None, _only("task", "this evaluation task")]
+Metrics = Annotated[list[str] | None, _only("metric", "this metric")]
+Sources = Annotated[list[str] | None, _only("source", "'own' trials, or those imported from it")]
+States = Annotated[list[str] | None, _only("state", "trials in this state: complete, imported")]
 RESULTS = Path("results.db")

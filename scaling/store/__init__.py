@@ -9,7 +9,7 @@ from scaling.store.engine import UnavailableError
 from scaling.store.lock import Holder, last_holder
 from scaling.store.measuring import MeasuringStore
 from scaling.store.overview import FailedTrial, KnownTrial, Overview
-from scaling.store.planning import GRID
+from scaling.store.planning import GRID, IMPORTED_GRID
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.recording import RefusedError
 from scaling.store.states import Ending, Failure, FailureKind, OpenAttempt, TrialState, Worker
@@ -18,6 +18,7 @@ from scaling.store.throughput import Measured
 
 __all__ = [
     "GRID",
+    "IMPORTED_GRID",
     "Compute",
     "Ending",
     "FailedTrial",

@@ -15,9 +15,11 @@ from scaling.store.times import now
 Key = tuple[Any, ...]
 """A cell's natural key."""
 
-GRID, IMPORT, CHECKPOINTS = "grid", "import", "checkpoints"
-"""The sources of studies: a grid of our own; other people's measurements; or so far only other
-people's checkpoints, measured here, which go beside either of them."""
+GRID, IMPORT, IMPORTED_GRID, CHECKPOINTS = "grid", "import", "imported grid", "checkpoints"
+"""The sources of studies: a grid of our own; other people's measurements; a grid from an export;
+or so far only other people's checkpoints, measured here, which go beside any of them."""
+
+_HOLDS = {GRID: "the results of a grid", IMPORTED_GRID: "the exported results of a grid"}
 
 
 def record_plan(connection: Connection, plan: Plan) -> None:
@@ -60,7 +62,7 @@ def open_study(connection: Connection, name: str, source: str) -> int:
     elif source not in (found.source, CHECKPOINTS):
         raise StoreError(
             f"the study {name!r} is there already and holds "
-            f"{'imported measurements' if found.source == IMPORT else 'the results of a grid'}; "
+            f"{_HOLDS.get(found.source, 'imported measurements')}; "
             f"{'this grid' if source == GRID else 'this import'} needs a study of another name"
         )
     return int(found.id)

@@ -119,7 +119,7 @@ def points(connection: Connection, compute: Compute, filters: Filters) -> list[d
     """
     gflops = getattr(TrialRow, f"gflops_per_sample_{compute}")
     columns = [column.label(name) for name, column in _COLUMNS.items()]
-    query = _joined(select(*columns, gflops.label("gflops_per_sample"), TrialRow.params))
+    query = joined(select(*columns, gflops.label("gflops_per_sample"), TrialRow.params))
     for name, value in filters.items():
         if isinstance(value, tuple):
             query = query.where(_COLUMNS[name].in_(value))
@@ -135,7 +135,7 @@ def points(connection: Connection, compute: Compute, filters: Filters) -> list[d
 def studies(connection: Connection) -> list[Study]:
     """All studies, in the order in which they were first recorded."""
     found = connection.execute(
-        _joined(select(StudyRow.id, func.count(MeasurementRow.id))).group_by(StudyRow.id)
+        joined(select(StudyRow.id, func.count(MeasurementRow.id))).group_by(StudyRow.id)
     )
     measured = {study_id: count for study_id, count in found}
     cells = (
@@ -235,7 +235,7 @@ def checkpoints(
     return found
 
 
-def _joined(query: "Select[*Columns]") -> "Select[*Columns]":
+def joined(query: "Select[*Columns]") -> "Select[*Columns]":
     """Studies, the cells that they want, their trials, and what those measured there."""
     return (
         query.select_from(StudyRow)
@@ -258,7 +258,7 @@ def _explain_nothing(connection: Connection, filters: Filters) -> None:
             "record some"
         )
     for name, value in filters.items():
-        everything = select(StudyRow.name) if name == "study" else _joined(select(_COLUMNS[name]))
+        everything = select(StudyRow.name) if name == "study" else joined(select(_COLUMNS[name]))
         known = [str(name) for name in connection.scalars(everything.distinct())]
         if isinstance(value, str) and value not in known:
             raise StoreError(unknown(name, str(value), known))

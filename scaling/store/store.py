@@ -20,6 +20,7 @@ from scaling.store import (
     recording,
     saved,
     throughput,
+    tidy,
 )
 from scaling.store.chances import Retry
 from scaling.store.engine import (
@@ -86,6 +87,11 @@ class Reader:
         """
         with self._transaction() as connection:
             return queries.points(connection, compute, filters)
+
+    def tidy(self, chosen: tidy.Chosen | None = None) -> Iterator[dict[str, Any]]:
+        """See `scaling.store.tidy.tidy`; one snapshot, whoever writes meanwhile."""
+        with self._transaction() as connection:
+            yield from tidy.tidy(connection, chosen or {})
 
     def rows_that_fit(self, trial: Trial, execution: Execution) -> dict[str, int]:
         """See `scaling.store.memory.rows_that_fit`."""

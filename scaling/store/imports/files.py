@@ -10,7 +10,7 @@ from scaling.store.imports.csv_files import lines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PARQUET = b"PAR1"
+PARQUET = b"PAR1"
 """The first bytes of a Parquet file."""
 
 
@@ -29,10 +29,10 @@ def read_texts(path: Path) -> RawTable:
     """The table at `path`; Parquet is known by its content, tabs by the name's end .tsv."""
     try:
         with path.open("rb") as file:
-            start = file.read(len(_PARQUET))
+            start = file.read(len(PARQUET))
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    return _read_parquet(path) if start == _PARQUET else _read_csv(path)
+    return _read_parquet(path) if start == PARQUET else _read_csv(path)
 
 
 def _read_csv(path: Path) -> RawTable:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.errors import DataError, unknown
-from scaling.store.imports import published, table
+from scaling.store.imports import exported, published, table
 from scaling.store.imports.column_map import ColumnMap
 from scaling.store.imports.records import Imported
 
@@ -40,6 +40,9 @@ FORMATS: dict[str, Format] = {
         "a folder with measurements.csv and model_profile.csv",
         published.recognises,
         _without_columns(published.read_published),
+    ),
+    "export": Format(
+        "what `scaling export` wrote", exported.recognises, _without_columns(exported.read_export)
     ),
     "table": Format("a CSV or Parquet file", table.recognises, table.read_table),
 }

@@ -1,18 +1,18 @@
 """An import written to the store: all of it in one transaction, and nothing twice."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from scaling.errors import StoreError
 from scaling.store.imports.records import Imported, Measured
-from scaling.store.planning import IMPORT, add_cells, open_study
+from scaling.store.planning import IMPORT, IMPORTED_GRID, add_cells, open_study
 from scaling.store.statements import chunks
 from scaling.store.states import TrialState
 from scaling.store.store import Store
-from scaling.store.tables import MeasurementRow, TrialRow
+from scaling.store.tables import MeasurementRow, StudyRow, TrialRow
 from scaling.trial import digest
 from scaling.units import format_count
 
@@ -54,19 +54,27 @@ def record(store: Store, imported: Imported, study: str | None = None) -> Import
     Importing again changes nothing. Raises `StoreError` where it contradicts the store; nothing
     is written then.
     """
-    study = study or imported.study
-    rows = imported.measurements
+    by_study = _by_study(imported, study)
+    with store.writing() as connection:
+        summaries = [
+            _record_study(connection, imported, name, rows) for name, rows in by_study.items()
+        ]
+    return _together(summaries)
+
+
+def _record_study(
+    connection: Connection, imported: Imported, study: str, rows: Sequence[Measured]
+) -> ImportSummary:
     trials: dict[str, dict[str, Any]] = {}
     ids = []
     for row in rows:
         trial = _trial(study, imported, row)
         ids.append(trials.setdefault(trial["id"], trial)["id"])
     named = list(zip(ids, rows, strict=True))
-    with store.writing() as connection:
-        study_id = open_study(connection, study, IMPORT)
-        _add_trials(connection, imported, trials)
-        add_cells(connection, study_id, [_cell(study_id, *each) for each in named])
-        new = _add_measurements(connection, imported, named)
+    study_id = _open(connection, imported, study, rows)
+    _add_trials(connection, imported, trials)
+    add_cells(connection, study_id, [_cell(study_id, *each) for each in named])
+    new = _add_measurements(connection, imported, named)
     unpriced = [row.family for row in rows if row.gflops_per_sample is None]
     return ImportSummary(
         study=study,
@@ -77,6 +85,60 @@ def record(store: Store, imported: Imported, study: str | None = None) -> Import
         without_gflops=len(unpriced),
         families_without_gflops=tuple(sorted(set(unpriced))),
         notes=imported.notes,
+    )
+
+
+def _by_study(imported: Imported, study: str | None) -> dict[str, list[Measured]]:
+    """The measurements of each study: of the one that is asked for, or of the file's own.
+
+    Raises `StoreError` if several studies would become one.
+    """
+    found: dict[str, list[Measured]] = {}
+    for row in imported.measurements:
+        found.setdefault(row.exported.study if row.exported else imported.study, []).append(row)
+    if study is None:
+        return found
+    if len(found) > 1:
+        raise StoreError(
+            f"{imported.path} has {len(found)} studies ({', '.join(found)}), which keep their "
+            "names; leave --study out, or export one of them with --study"
+        )
+    (rows,) = found.values() or ([],)
+    return {study: rows}
+
+
+def _open(connection: Connection, imported: Imported, study: str, rows: Sequence[Measured]) -> int:
+    """The id of the study, which an export also tells where its held-out range begins."""
+    exported = rows[0].exported
+    if exported is None:
+        return open_study(connection, study, IMPORT)
+    before = connection.execute(
+        select(StudyRow.held_out_above_gflops).where(StudyRow.name == study)
+    ).first()
+    study_id = open_study(connection, study, IMPORTED_GRID if exported.is_grid else IMPORT)
+    above = exported.held_out_above_gflops
+    if before is None:
+        its = StudyRow.id == study_id
+        connection.execute(update(StudyRow).where(its).values(held_out_above_gflops=above))
+    elif before[0] != above:
+        raise StoreError(
+            f"{imported.path}: held_out_above_gflops is {above}, but {before[0]} of the study "
+            f"{study!r}, which is there; import it under a name of its own with --study"
+        )
+    return study_id
+
+
+def _together(summaries: Sequence[ImportSummary]) -> ImportSummary:
+    """One summary of an import of several studies."""
+    families = {name for each in summaries for name in each.families_without_gflops}
+    return replace(
+        summaries[0],
+        study=", ".join(each.study for each in summaries),
+        imported=sum(each.imported for each in summaries),
+        already_there=sum(each.already_there for each in summaries),
+        trials=sum(each.trials for each in summaries),
+        without_gflops=sum(each.without_gflops for each in summaries),
+        families_without_gflops=tuple(sorted(families)),
     )
 
 
@@ -95,6 +157,7 @@ def _trial(study: str, imported: Imported, row: Measured) -> dict[str, Any]:
         "gflops_per_sample_published": row.gflops_per_sample,
         "source": str(imported.path),
         "state": TrialState.IMPORTED,
+        **(row.exported.trial() if row.exported else {}),
     }
 
 
@@ -120,10 +183,14 @@ def _add_trials(
     known: dict[str, tuple[Any, ...]] = {}
     for chunk in chunks(list(trials)):
         columns = [getattr(TrialRow, name) for name in costs]
-        found = connection.execute(select(TrialRow.id, *columns).where(TrialRow.id.in_(chunk)))
+        found = connection.execute(
+            select(TrialRow.id, TrialRow.kind, *columns).where(TrialRow.id.in_(chunk))
+        )
         known |= {row[0]: tuple(row[1:]) for row in found}
-    for trial_id, there in known.items():
+    for trial_id, (kind, *there) in known.items():
         trial = trials[trial_id]
+        if kind != trial["kind"]:
+            raise StoreError(f"{imported.path}: {trial_id} is a trial of this store's own")
         for (column, name), before in zip(costs.items(), there, strict=True):
             if trial[column] != before:
                 raise StoreError(
@@ -157,6 +224,7 @@ def _add_measurements(
                     "metric": row.metric,
                     "value": row.value,
                     "source": row.source,
+                    **(row.exported.measurement() if row.exported else {}),
                 }
             )
         elif there != row.value:

@@ -1,6 +1,6 @@
 """What a format gives: measurements in one form, whichever file they were in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isclose
 from pathlib import Path
@@ -8,6 +8,45 @@ from typing import Any
 
 SAME_COST = 0.01
 """Relative difference of GFLOPs per sample of one trial; tables round samples and compute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What only an export of a store knows of a training run and of a measurement of it."""
+
+    study: str
+    is_grid: bool
+    """Whether the study was a grid, of which the best member of a sweep counts."""
+    held_out_above_gflops: float | None
+    trial_id: str
+    """Of the imported trial: that of the export if it was one there, else one made of it."""
+    identity: Mapping[str, Any]
+    gflops_per_sample_lean: float | None
+    gflops_per_sample_full: float | None
+    batch_size: int | None
+    learning_rate: float | None
+    epochs: float | None
+    evaluation_set: str | None
+    skipped_images: int | None
+
+    def trial(self) -> dict[str, Any]:
+        """The columns of the trial that are known from here alone."""
+        return {
+            "id": self.trial_id,
+            "identity": self.identity,
+            "gflops_per_sample_lean": self.gflops_per_sample_lean,
+            "gflops_per_sample_full": self.gflops_per_sample_full,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+        }
+
+    def measurement(self) -> dict[str, Any]:
+        """The columns of the measurement that are known from here alone."""
+        return {
+            "epochs": self.epochs,
+            "evaluation_set": self.evaluation_set,
+            "skipped_images": self.skipped_images,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +71,8 @@ class Measured:
     seed: int = 0
     trial: str | None = None
     """The file's name of the training run, which then may be measured at several samples seen."""
+    exported: Exported | None = None
+    """Of an export alone."""
 
     def identity(self) -> dict[str, Any]:
         """What tells its training run from others of the same study."""
