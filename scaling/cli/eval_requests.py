@@ -199,11 +199,12 @@ def _rows(plan: Plan, store: Reader) -> list[Row]:
             "samples_seen": stop.samples_seen,
             "task": task,
             "metric": metric,
-            "value": value,
+            "value": found,
         }
         for trial, stop in ordered
         for task in stop.tasks
-        for metric, value in values[trial.id, stop.samples_seen, task].items()
+        for metric in plan.evaluation.task(task).metrics
+        if (found := values[trial.id, stop.samples_seen, task].get(metric)) is not None
     ]
 
 

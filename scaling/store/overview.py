@@ -82,9 +82,10 @@ def known_trial(connection: Connection, prefix: str) -> KnownTrial:
 
     Raises `StoreError` if there is none, with the nearest ids, or if there are several.
     """
-    trial_id = the_only(
-        prefix, connection.scalars(select(TrialRow.id).where(TrialRow.source == "own"))
-    )
+    # Of imported ones nothing is known but numbers, unless their checkpoints were measured here.
+    measured_here = select(AttemptRow.trial_id)
+    ours = or_(TrialRow.source == "own", TrialRow.id.in_(measured_here))
+    trial_id = the_only(prefix, connection.scalars(select(TrialRow.id).where(ours)))
     row = connection.execute(
         select(
             TrialRow.state, TrialRow.failure_kind, TrialRow.failure, func.count(AttemptRow.number)

@@ -135,6 +135,14 @@ def test_what_is_measured_is_not_measured_again(measured: Measure) -> None:
     assert len(rows("select * from attempt where number = 3")) == 0
 
 
+@pytest.mark.ray
+def test_checkpoints_are_measured_side_by_side(scaling: Command) -> None:
+    found = json.loads(scaling("eval", "--task", "mine", "--slots", "2", "--json"))
+
+    assert (found["done"], found["measurements"]) == (4, 8)
+    assert rows("select distinct state from trial") == [("complete",)]
+
+
 def test_a_grid_that_asks_for_it_later_finds_it_measured(
     scaling: Command, measured: Measure
 ) -> None:
