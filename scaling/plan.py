@@ -52,6 +52,8 @@ class PlannedTrial:
     profile: Profile
     resources: Resources = Resources()
     execution: Execution = Execution()  # noqa: RUF009  # frozen
+    measuring: Resources | None = None
+    """What measuring occupies, apart from training; None if whoever trains measures too."""
 
     rungs: tuple[Stop, ...] = ()
     """Ascending, before the last stop: where a sweep decides whether this goes on; once the last

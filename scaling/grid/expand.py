@@ -193,6 +193,9 @@ def _of_model(grid: Grid, family: str, model: str) -> dict[str, Any]:
         "profile": FAMILIES.get(family).profile(model),
         "resources": Resources(**_fields(of_model(grid.resources, model))),
         "execution": Execution(**_fields(of_model(grid.execution, model))),
+        "measuring": Resources(**_fields(grid.evaluation_resources))
+        if grid.evaluate_on == "separate"
+        else None,
     }
 
 

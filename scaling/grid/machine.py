@@ -45,6 +45,14 @@ class ResourcesRule(Strict):
         return self
 
 
+class EvaluationResourcesRule(Strict):
+    """What measuring a checkpoint occupies, where that is apart from training."""
+
+    gpus: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """One GPU at most: a single process measures."""
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+
+
 def _rows(value: object) -> object:
     is_count = isinstance(value, int) and not isinstance(value, bool) and value > 0
     if value is None or value == "auto" or is_count:

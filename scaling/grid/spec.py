@@ -22,7 +22,13 @@ from scaling.evals._suites import SUITES
 from scaling.evaluation_sets import Broken
 from scaling.families import FAMILIES
 from scaling.families._open_clip import canonical_name
-from scaling.grid.machine import ExecutionRule, ResourcesRule, Strict, of_model
+from scaling.grid.machine import (
+    EvaluationResourcesRule,
+    ExecutionRule,
+    ResourcesRule,
+    Strict,
+    of_model,
+)
 from scaling.grid.sweeps import SweepRule
 from scaling.grid.values import Condition, Warmup, parse_condition, parse_warmup
 from scaling.registry import Registry
@@ -248,6 +254,11 @@ class Grid(Strict):
     """The folder of evaluation sets; unless given, what SCALING_EVALUATION_SETS says."""
     broken_images: Broken = "error"
     """What becomes of an evaluation picture that does not decode: an error, or a counted gap."""
+    evaluate_on: Literal["worker", "separate"] = "worker"
+    """Who measures a checkpoint: the process that trained it, before it trains on, or an attempt
+    of its own, which does not hold what training occupies."""
+    evaluation_resources: EvaluationResourcesRule | None = None
+    """What such an attempt occupies; one GPU and one CPU core, unless given."""
     held_out: Annotated[float, BeforeValidator(_held_out_gflops)] | None = None
     """Forward GFLOPs above which measurements check a law and never make it."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), Once] = (0,)
@@ -275,6 +286,12 @@ class Grid(Strict):
             raise ProblemsError(problems)
         _each_once(tuple(rule.task for rule in rules))
         return rules
+
+    @model_validator(mode="after")
+    def _resources_of_evaluations_are_for_separate_ones(self) -> "Grid":
+        if self.evaluation_resources and self.evaluate_on != "separate":
+            raise ValueError("'evaluation_resources' need 'evaluate_on: separate'")
+        return self
 
     @model_validator(mode="after")
     def _schedules_have_names_of_their_own(self) -> "Grid":

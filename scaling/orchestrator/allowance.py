@@ -16,6 +16,7 @@ from math import inf
 from scaling.orchestrator.budget import Budget
 from scaling.orchestrator.halving import Halving
 from scaling.orchestrator.pace import Pace
+from scaling.orchestrator.phases import Phase, phases
 from scaling.orchestrator.remaining import Remaining
 from scaling.plan import PlannedTrial
 from scaling.trial import Checkpoint, Event, Measurement, Stop
@@ -95,23 +96,32 @@ class Allowance:
         to_save = min(_MOST_TO_SAVE * hours, gpus * SECONDS_TO_SAVE / _SECONDS_PER_HOUR)
         return self._gpu_hours_so_far() + to_save >= hours
 
-    def allows(self, planned: PlannedTrial) -> bool:
-        """Whether a trial can reach its next checkpoint within the budget."""
+    def next(self, planned: PlannedTrial) -> Phase | None:
+        """What may be done of a trial within the budget; None if nothing may."""
+        left = self._left[planned.trial.id]
+        return next((its for its in phases(planned, left) if self._allows(its)), None)
+
+    def heard(self, trial_id: str, left: Remaining) -> None:
+        """Note what is left of a trial that does not run."""
+        self._left[trial_id] = left
+
+    def _allows(self, phase: Phase) -> bool:
+        """Whether an attempt can reach its next checkpoint within the budget."""
         if not self._budget.is_limited and self._halving is None:
             return True
-        left = self._left[planned.trial.id]
-        if left.stops and not self._unhalved(planned.trial.id, left):
+        left = phase.left
+        if left.stops and not self._unhalved(phase.planned.trial.id, left):
             return False
-        return not left.stops or self._affords(planned, left.samples_until[0])
+        return not left.stops or self._affords(phase.planned, left.samples_until[0])
 
     @property
     def pace(self) -> Pace:
         """How fast trials train here."""
         return self._pace
 
-    def seconds(self, planned: PlannedTrial) -> float:
-        """How long a trial that has not started is expected to take; infinite if unknown."""
-        expected = self._pace.seconds(planned, self._left[planned.trial.id].samples)
+    def seconds(self, phase: Phase) -> float:
+        """How long an attempt that has not started is expected to take; infinite if unknown."""
+        expected = self._pace.seconds(phase.planned, phase.left.samples)
         return inf if expected is None else expected
 
     def seconds_left(self, trial_id: str, samples_seen: int) -> float:

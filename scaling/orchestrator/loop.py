@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from scaling.full_disk import doing_without
@@ -12,6 +12,7 @@ from scaling.orchestrator.display import Display
 from scaling.orchestrator.executor import Died, Done, Executor, Slot
 from scaling.orchestrator.files import Files
 from scaling.orchestrator.health import Health, left_out
+from scaling.orchestrator.phases import Phase
 from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining, remaining
@@ -41,12 +42,23 @@ _SECONDS_PER_ROUND = 0.5
 """How long a request to stop may go unnoticed."""
 
 
+_WHAT_IS_NEXT = {
+    "everything": "what comes next is decided later",
+    "training": "trained as far as it may be; measured next",
+    "measuring": "measured as far as it is trained",
+}
+
+
 @dataclass(frozen=True)
 class _Attempt:
     """What a busy slot does."""
 
-    planned: PlannedTrial
+    phase: Phase
     number: int
+
+    @property
+    def planned(self) -> PlannedTrial:
+        return self.phase.planned
 
     @property
     def trial_id(self) -> str:
@@ -151,10 +163,10 @@ class Loop:
     def _start_what_fits(self) -> None:
         # How long a trial may take that still finds a place, by what it occupies.
         longest: dict[Resources, float] = {}
-        for planned in self._queue:
-            resources = planned.resources
+        for phase in self._queue:
+            resources = phase.planned.resources
             limit = longest.get(resources, inf)
-            if not limit or (seconds := self._allowance.seconds(planned)) > limit:
+            if not limit or (seconds := self._allowance.seconds(phase)) > limit:
                 continue
             slot = self._executor.free(resources, seconds)
             if slot is None:
@@ -163,17 +175,23 @@ class Loop:
                 if longest.keys() == self._queue.shapes and not any(longest.values()):
                     return
             else:
-                self._start(planned, slot)
+                self._start(phase, slot)
 
-    def _start(self, planned: PlannedTrial, slot: Slot) -> None:
-        trial_id = planned.trial.id
+    def _start(self, phase: Phase, slot: Slot) -> None:
+        planned, trial_id = phase.planned, phase.planned.trial.id
         self._queue.remove(trial_id)
-        start = self._start_of(planned)
+        start = self._start_of(phase)
         if start.other_parent is not None:
             self._executor.drop(slot)
             self._block([trial_id], start.other_parent)
             return
-        attempt = _Attempt(planned, self._store.start_attempt(trial_id, start.began))
+        if phase.left.stops and not start.left.stops:
+            # Checkpoints have gone since, or come back: it is another phase's turn.
+            self._executor.drop(slot)
+            self._allowance.heard(trial_id, self._left(planned)[1])
+            self._queue.add(trial_id)
+            return
+        attempt = _Attempt(phase, self._store.start_attempt(trial_id, start.began))
         self._running[slot] = attempt
         self._watches[slot] = Watch(self._policy.stall_seconds)
         self._files.clear(trial_id, attempt.number)
@@ -181,9 +199,11 @@ class Loop:
         self._show.state(trial_id, TrialState.RUNNING, words, attempt=attempt.number)
         slot.start(self._work(attempt, start), self._files.log(trial_id, attempt.number))
 
-    def _start_of(self, planned: PlannedTrial) -> Start:
-        """Where a trial begins now: earlier attempts and the trunk have added to the store."""
-        return start_of(planned, *self._left(planned), store=self._store, files=self._files)
+    def _start_of(self, phase: Phase) -> Start:
+        """Where an attempt begins now: earlier ones and the trunk have added to the store."""
+        own, left = self._left(phase.planned)
+        found = start_of(phase.planned, own, left, store=self._store, files=self._files)
+        return replace(found, left=phase.share(left))
 
     def _work(self, attempt: _Attempt, start: Start) -> Work:
         planned, trial_id = attempt.planned, attempt.trial_id
@@ -252,12 +272,13 @@ class Loop:
 
     def _complete(self, attempt: _Attempt) -> None:
         _, left = self._left(attempt.planned)
-        if left.stops and self._allowance.reached(attempt.trial_id, left):
+        due = attempt.phase.share(left)
+        if left.stops and self._allowance.reached(attempt.trial_id, due):
             ending = Ending("paused", TrialState.PENDING)
-            self._close(attempt, ending, note="what comes next is decided later")
+            self._close(attempt, ending, note=_WHAT_IS_NEXT[attempt.phase.does])
             self._queue.add(attempt.trial_id)
         elif left.stops:
-            missing = ", ".join(f"{stop.samples_seen:,}" for stop in left.stops)
+            missing = ", ".join(f"{stop.samples_seen:,}" for stop in due.stops)
             text = f"the trainer ended without error, but not everything is there at {missing}"
             self._conclude(attempt, failed(FailureKind.BUG, text))
         else:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from scaling.orchestrator.allowance import Allowance
 from scaling.orchestrator.budget import Budget
 from scaling.orchestrator.order import Order, Rank, costs_by, ranks
+from scaling.orchestrator.phases import Phase
 from scaling.orchestrator.survey import Survey
-from scaling.plan import Plan, PlannedTrial, Resources
+from scaling.plan import Plan, Resources
 
 
 class Queue:
@@ -25,7 +26,8 @@ class Queue:
         """Everything that `survey` found left of `plan`; unless given, there is no budget."""
         self.allowance = allowance or Allowance(Budget(), survey.left)
         self.shapes = {planned.resources for planned in plan.trials}
-        """What the trials of the plan occupy."""
+        """What attempts at the trials of the plan occupy."""
+        self.shapes |= {its.measuring for its in plan.trials if its.measuring is not None}
         self.evaluation = plan.evaluation
         """How they are measured."""
         self._trials = {planned.trial.id: planned for planned in plan.trials}
@@ -40,7 +42,7 @@ class Queue:
             else:
                 self.add(trial_id)
 
-    def __iter__(self) -> Iterator[PlannedTrial]:
+    def __iter__(self) -> Iterator[Phase]:
         """What may start now, the most urgent first; `remove` is allowed meanwhile."""
         now = time.monotonic()
         for trial_id in [trial_id for trial_id, moment in self._later.items() if moment <= now]:
@@ -50,8 +52,9 @@ class Queue:
         while position < len(self._ready):
             ready = self._ready[position]
             planned = self._trials[ready[1]]
-            if self.allowance.allows(planned):
-                yield planned
+            phase = self.allowance.next(planned)
+            if phase is not None:
+                yield phase
             if position < len(self._ready) and self._ready[position] == ready:
                 position += 1
 

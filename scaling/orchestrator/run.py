@@ -14,6 +14,7 @@ from scaling.orchestrator.halving import Halving
 from scaling.orchestrator.loop import Loop
 from scaling.orchestrator.outcome import Outcome
 from scaling.orchestrator.pace import Pace
+from scaling.orchestrator.phases import occupying
 from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.retention import Retention
@@ -99,7 +100,10 @@ def carry_out(plan: Plan, found: Survey, means: Means, halving: Halving | None =
             unfinished, stopped = 0, False
             behind: list[str] = []
             if left:
-                unfinished, stopped = _execute(loop, left, replace(means, show=show))
+                attempts = [
+                    its for each in left for its in occupying(each, found.left[each.trial.id])
+                ]
+                unfinished, stopped = _execute(loop, attempts, replace(means, show=show))
             if halving:
                 behind = halving.stopped(queue.trial_ids)
                 unfinished -= len(behind)
@@ -122,11 +126,11 @@ def carry_out(plan: Plan, found: Survey, means: Means, halving: Halving | None =
     )
 
 
-def _execute(loop: Loop, left: Sequence[PlannedTrial], means: Means) -> tuple[int, bool]:
+def _execute(loop: Loop, attempts: Sequence[PlannedTrial], means: Means) -> tuple[int, bool]:
     """Run `loop`; how many trials are not finished, and whether on request."""
     with StopRequest() as stop:
         try:
-            means.show.ready(means.executor.prepare(left))
+            means.show.ready(means.executor.prepare(attempts))
             means.store.when_unavailable = Waiting(stop)
             loop.run(stop, means.policy)
         finally:

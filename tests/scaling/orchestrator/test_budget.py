@@ -86,7 +86,7 @@ def test_what_an_attempt_lost_stays_spent_to_the_checkpoint_that_it_did_not_reac
     allowance.end(TRUNK.trial.id, left)
 
     # 1,024 are spent: it died between 512 and 1,024.
-    assert not allowance.allows(TRUNK)
+    assert allowance.next(TRUNK) is None
     assert f"{1024 * GFLOPS:,.3g} of" in str(allowance)
 
 
@@ -96,9 +96,9 @@ def test_trials_that_run_have_taken_their_compute_already() -> None:
     survey = everything(plan)
     allowance = Allowance(Budget(gflops=1300 * GFLOPS), survey.left)
 
-    assert allowance.allows(long)
+    assert allowance.next(long)
     allowance.begin(short, survey.left[short.trial.id])
-    assert not allowance.allows(long)
+    assert allowance.next(long) is None
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_no_trial_starts_that_cannot_reach_its_next_checkpoint_in_time(
     def allowance(seconds: float) -> Allowance:
         return Allowance(budget(seconds), survey.left, pace, clock=NOW.timestamp)
 
-    assert not allowance(5.0).allows(TRUNK)
-    assert allowance(5.2).allows(TRUNK)
+    assert allowance(5.0).next(TRUNK) is None
+    assert allowance(5.2).next(TRUNK)
     assert allowance(5.2).begin(TRUNK, survey.left[TRUNK.trial.id]) == TRUNK.stops[:1]
     assert allowance(10.3).begin(TRUNK, survey.left[TRUNK.trial.id]) == TRUNK.stops
 

@@ -32,13 +32,13 @@ def test_cooldowns_are_released_by_their_checkpoint_only() -> None:
     plan = plan_of()
     trunk, *cooldowns = plan.trials
     queue = Queue(plan, everything(plan))
-    assert list(queue) == [trunk]
+    assert [phase.planned for phase in queue] == [trunk]
     queue.remove(trunk.trial.id)
 
     queue.release(trunk.trial.id, 768)
     assert list(queue) == []
     queue.release(trunk.trial.id, 512)
-    assert [planned.branch for planned in queue] == [(trunk.trial.id, 512)]
+    assert [phase.planned.branch for phase in queue] == [(trunk.trial.id, 512)]
 
     (blocked,) = queue.give_up(trunk.trial.id)
     assert blocked == next(c.trial.id for c in cooldowns if c.branch == (trunk.trial.id, 1024))
