@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from scaling.errors import GridError, ResourceError
 from scaling.orchestrator import Budget, LocalExecutor, verdicts
 from scaling.orchestrator.phases import phases
 from scaling.orchestrator.remaining import Remaining
+from scaling.orchestrator.worker import TRAINER
 from scaling.plan import Resources
 from scaling.store import FailureKind, Store, TrialState
 from scaling.trial import Execution, Stop
@@ -62,7 +64,7 @@ def test_training_and_measuring_are_attempts_of_their_own(
     assert counts(runs.run(plan_of())) == (0, 3, 0, 0, 0)
 
 
-def test_values_do_not_depend_on_who_measures(here: Runs, tmp_path: Any) -> None:
+def test_values_do_not_depend_on_who_measures(here: Runs, tmp_path: Path) -> None:
     here.run(plan_of(schedules=["const", "const-cooldown", "cosine"]))
     apart = Runs(tmp_path / "apart", LocalExecutor)
 
@@ -142,7 +144,7 @@ def test_a_run_whose_driver_is_killed_while_checkpoints_wait_to_be_measured_goes
 
 
 def test_members_of_a_sweep_are_measured_at_their_rungs_before_it_is_decided_who_goes_on(
-    here: Runs, tmp_path: Any
+    here: Runs, tmp_path: Path
 ) -> None:
     here.run(plan_of(**HALVED))
     apart = Runs(tmp_path / "apart", LocalExecutor)
@@ -201,3 +203,20 @@ def test_resources_of_evaluations_are_for_separate_ones() -> None:
         plan_of(evaluation_resources={"gpus": 0.5})
     with pytest.raises(GridError, match="less than or equal to 1"):
         plan_of(**SEPARATE, evaluation_resources={"gpus": 2})
+
+
+def test_a_networks_values_are_the_same_to_the_last_bit(here: Runs, tmp_path: Path) -> None:
+    changes = {
+        "families": ["mammut"],
+        "schedules": ["const", "const-cooldown"],
+        "samples_seen": [320, 640],
+        "evaluate": ["shapes_losses"],
+    }
+    here.run(plan_of(**changes), TRAINER)
+    apart = Runs(tmp_path / "apart", LocalExecutor)
+
+    outcome = apart.run(plan_of(**changes, **SEPARATE), TRAINER)
+
+    assert outcome.exit_code == 0
+    assert apart.results() == here.results()
+    assert sum(bool(task) for _, _, task, *_ in here.results()) == 2 * 2 * 2
