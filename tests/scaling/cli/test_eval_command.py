@@ -281,6 +281,21 @@ def test_a_file_stands_beside_own_trials_and_stays_there(
     assert said["preprocessing"]["framing"] == {"resize": "shortest", "interpolation": "bicubic"}
 
 
+def test_a_study_may_begin_with_files_and_get_its_grid_later(
+    scaling: Command, measured: Measure
+) -> None:
+    words = ("--checkpoint", "out/epoch_1.pt", *FILE, "--samples-seen", "1K", "--study", "later")
+    measured("--task", "shapes_retrieval", *words)
+    Path("grid.yaml").write_text(GRID.replace("study: small", "study: later"))
+
+    scaling("run", "grid.yaml", "--executor", "local")
+    found = measured("--task", "classes", *words)
+
+    assert found["done"] == 1
+    assert rows("select source from study where name = 'later'") == [("grid",)]
+    assert len(load_points(Path("results.db"), Selection(study="later", task="classes"))[0]) == 5
+
+
 def test_one_file_is_not_two_checkpoints(scaling: Command, measured: Measure) -> None:
     words = ("eval", "--task", "mine", "--study", "small", "--checkpoint", "out/epoch_1.pt", *FILE)
     measured(*words[1:], "--samples-seen", "1K")
