@@ -6,9 +6,9 @@ second pass of its text tower; which of two families wins at which compute depen
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from scaling.database import Database
 from scaling.points import Selection, load_points
 from scaling.store import Compute
 
@@ -20,7 +20,7 @@ Crossings = dict[str, float | None]
 
 
 def crossings_by_compute(
-    db: Path, selection: Selection, options: "Options", comparisons: list[dict[str, Any]]
+    db: Database, selection: Selection, options: "Options", comparisons: list[dict[str, Any]]
 ) -> list[Crossings]:
     """The crossing of each element of a report's `comparisons`, under every convention.
 
@@ -38,7 +38,9 @@ def crossings_by_compute(
     return found
 
 
-def _crossings(db: Path, selection: Selection, options: "Options") -> dict[tuple[str, ...], Any]:
+def _crossings(
+    db: Database, selection: Selection, options: "Options"
+) -> dict[tuple[str, ...], Any]:
     from fitting import FitError, analyse
     from fitting.options import FEWEST_REFITS
     from scaling.errors import ScalingError

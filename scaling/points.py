@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scaling.database import Database
 from scaling.errors import ScalingError, unknown
 from scaling.evals import MAIN_METRICS, lower_is_better
 from scaling.evals._suites import main_metric_of
@@ -40,7 +40,7 @@ class Selection:
         return replace(self, dataset=None, schedule=None, task=None, families=None)
 
 
-def load_points(db: Path, selection: Selection) -> "tuple[pd.DataFrame, dict[str, float]]":
+def load_points(db: Database, selection: Selection) -> "tuple[pd.DataFrame, dict[str, float]]":
     """Points of `selection`, and the held-out threshold in GFLOPs of each study that has one.
 
     Columns: study, dataset, schedule, task, metric, family, model, samples_seen, seed, trial,
@@ -125,7 +125,7 @@ def _why_unknown(strangers: list[str], compute: Compute) -> str:
 
 
 def _check_numbers(
-    db: Path, rows: Sequence[Mapping[str, object]], thresholds: Mapping[str, object]
+    db: Database, rows: Sequence[Mapping[str, object]], thresholds: Mapping[str, object]
 ) -> None:
     """Raise `ScalingError` at text in a number's place, which SQLite would let anyone write."""
     found: list[tuple[str, str, object]] = [

@@ -1,8 +1,9 @@
 """Sweeps: cells that several recipes serve, of which the best counts."""
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from scaling.database import Database
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def in_words(sweeps: list[dict[str, Any]]) -> str:
     )
 
 
-def diverged(db: Path, study: str | None) -> list[str]:
+def diverged(db: Database, study: str | None) -> list[str]:
     """The trials of `study`, or of all, that diverged: their cells have no number of theirs."""
     from scaling.store import Store, TrialState
 

@@ -33,6 +33,7 @@ from scaling.cli import (
     tasks,
     trial,
 )
+from scaling.database import without_passwords
 from scaling.errors import ScalingError
 
 app = typer.Typer(
@@ -149,7 +150,7 @@ def _keep(error: Exception, words: Sequence[str]) -> Path:
     now = datetime.datetime.now(datetime.UTC)
     state = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state"))
     name = f"{now:%Y%m%d-%H%M%S}-{os.getpid()}.log"
-    text = f"{now.isoformat()}\nscaling {' '.join(words)}\n" + "".join(
+    text = f"{now.isoformat()}\nscaling {without_passwords(' '.join(words))}\n" + "".join(
         traceback.format_exception(error)
     )
     for folder in (state / "scaling", Path(tempfile.gettempdir())):

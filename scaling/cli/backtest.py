@@ -13,6 +13,7 @@ from scaling.errors import ScalingError
 if TYPE_CHECKING:
     from fitting.series import Series
     from fitting.validate import Backtest
+    from scaling.database import Database
     from scaling.points import Selection
 
 
@@ -92,7 +93,7 @@ def backtest(
 
 
 def run_backtest(
-    db: Path,
+    db: "Database",
     selection: "Selection",
     *,
     laws: Sequence[str] | None,

@@ -10,6 +10,7 @@ from scaling.cli import options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scaling.database import Database
     from scaling.storage import Storage
     from scaling.store.saved import SavedTrial
     from scaling.trial import Checkpoint
@@ -152,12 +153,13 @@ def _rows(checkpoints: "tuple[Checkpoint, ...]", storage: "Storage") -> "Iterato
         }
 
 
-def _storage(db: Path, checkpoints: str | None) -> "Storage":
-    from scaling.orchestrator.status_file import read_status_file
+def _storage(db: "Database", checkpoints: str | None) -> "Storage":
+    from scaling.database import default_checkpoints
+    from scaling.orchestrator.status_file import last_said
     from scaling.storage import Folder, is_address, storage_at
 
-    last = str(read_status_file(db).get("checkpoints"))
-    root = checkpoints or (last if is_address(last) else db.with_suffix(".checkpoints"))
+    last = str(last_said(db, checkpoints).get("checkpoints"))
+    root = checkpoints or (last if is_address(last) else default_checkpoints(db))
     # Paths of files are shown as the folder was written.
     return storage_at(root) if is_address(root) else Folder(Path(root))
 

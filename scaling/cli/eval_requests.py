@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import typer
 
+from scaling.database import Database
 from scaling.errors import ScalingError
 from scaling.evaluating.own import Which, own_plan, some_of
 from scaling.evaluating.tasks import check_tasks, members, with_choices
@@ -18,9 +19,9 @@ from scaling.orchestrator import LocalExecutor, Outcome, RayExecutor, stderr_dis
 from scaling.orchestrator.evaluation import MEASURER, run_evaluation
 from scaling.orchestrator.files import Files
 from scaling.orchestrator.run import Means
-from scaling.orchestrator.status_file import read_status_file
+from scaling.orchestrator.status_file import checkpoints_root
 from scaling.plan import Plan
-from scaling.store import MeasuringStore, Reader, Store
+from scaling.store import MeasuringStore, Reader, Store, exists
 from scaling.units import parse_count
 
 Row = dict[str, Any]
@@ -32,7 +33,7 @@ _DEFAULT_STUDY = "checkpoints"
 class Machine(NamedTuple):
     """Where results and checkpoints are, and what measures."""
 
-    db: Path
+    db: Database
     checkpoints: str | None
     executor: str
     slots: int | None
@@ -40,8 +41,7 @@ class Machine(NamedTuple):
 
     def files(self) -> Files:
         """Where checkpoints are, and journals and logs go: where the last run had them."""
-        last = read_status_file(self.db).get("checkpoints")
-        return Files(self.checkpoints or last or self.db.with_suffix(".checkpoints"))
+        return Files(checkpoints_root(self.db, self.checkpoints))
 
     def means(self, store: MeasuringStore, files: Files) -> Means:
         """What an evaluation is carried out with."""
@@ -156,7 +156,7 @@ class OwnRequest:
 def answer(request: Request, machine: Machine) -> Answer:
     """Measure what is asked and not measured yet."""
     files = machine.files()
-    if machine.db.exists() or isinstance(request, OwnRequest):
+    if exists(machine.db) or isinstance(request, OwnRequest):
         with Store.read(machine.db) as reader:
             plan, gone = request.plan(reader, files)
     else:

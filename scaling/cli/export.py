@@ -1,11 +1,14 @@
 """`scaling export`: the measurements of the store as one table, for pandas, R or a paper."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scaling.cli import options
+
+if TYPE_CHECKING:
+    from scaling.database import Database
 
 
 def export(
@@ -76,7 +79,7 @@ def export(
     typer.echo(f"wrote {out} ({count:,} measurements, {len(written)} columns)", err=True)
 
 
-def _about(db: Path) -> dict[str, str]:
+def _about(db: "Database") -> dict[str, str]:
     from datetime import UTC, datetime
     from importlib.metadata import version
 

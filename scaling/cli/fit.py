@@ -11,6 +11,7 @@ from scaling.errors import ScalingError
 
 if TYPE_CHECKING:
     from fitting import Analysis
+    from scaling.database import Database
     from scaling.points import Selection
 
 Compute = Literal["published", "lean", "full"]
@@ -135,7 +136,7 @@ def fit(
 
 
 def analyse(
-    db: Path,
+    db: "Database",
     selection: "Selection",
     by: By = "family",
     contestants: tuple[str, ...] | None = None,
@@ -169,7 +170,7 @@ def analyse(
         raise ScalingError(str(error)) from error
 
 
-def _provenance(report: dict[str, Any], db: Path) -> dict[str, Any]:
+def _provenance(report: dict[str, Any], db: "Database") -> dict[str, Any]:
     """Which store the numbers are from, when they were made and by which versions."""
     from datetime import UTC, datetime
     from importlib.metadata import version

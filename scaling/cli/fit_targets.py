@@ -1,16 +1,16 @@
 """`scaling fit --target`: computes, written as such or as a model and its samples seen."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaling.errors import ScalingError, unknown
 from scaling.units import parse_count
 
 if TYPE_CHECKING:
+    from scaling.database import Database
     from scaling.points import Selection
 
 
-def targets(written: list[str], db: Path, selection: "Selection") -> tuple[float, ...]:
+def targets(written: list[str], db: "Database", selection: "Selection") -> tuple[float, ...]:
     """Computes in GFLOPs; MODEL@SAMPLES becomes what that costs in each selected family."""
     found: set[float] = set()
     models = {word.partition("@")[0] for word in written if "@" in word}
@@ -38,7 +38,7 @@ def _number(word: str) -> float:
         ) from None
 
 
-def _costs(db: Path, selection: "Selection", asked: set[str]) -> dict[str, set[float]]:
+def _costs(db: "Database", selection: "Selection", asked: set[str]) -> dict[str, set[float]]:
     """GFLOPs per sample of each model in the selected families (default: all) that have it.
 
     `asked` are looked up besides the sizes of the families: they may be spelled as networks of

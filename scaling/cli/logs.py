@@ -9,6 +9,7 @@ import typer
 from scaling.cli import options
 
 if TYPE_CHECKING:
+    from scaling.database import Database
     from scaling.orchestrator.files import Files
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -35,13 +36,14 @@ def logs(
 
     With --follow, later attempts are printed as they come.
     """
+    from scaling.database import run_files
     from scaling.orchestrator.status import read_status
     from scaling.store import Store
 
     with Store.read(db) as store:
         known = store.known_trial(trial)
     if events:
-        _print_events(db, known.trial_id)
+        _print_events(run_files(db, checkpoints), known.trial_id)
         return
     files = read_status(db, checkpoints=checkpoints).files
     if follow:
@@ -65,12 +67,12 @@ def logs(
     typer.echo(files.storage.read(paths[-1]).decode(errors="replace"), nl=False)
 
 
-def _print_events(db: Path, trial_id: str) -> None:
+def _print_events(named: Path, trial_id: str) -> None:
     import json
 
     from scaling.orchestrator.events import read_events
 
-    for event in read_events(db):
+    for event in read_events(named):
         if event.get("trial") == trial_id:
             typer.echo(json.dumps(event))
 
@@ -80,7 +82,7 @@ def _logs(files: "Files", trial_id: str, attempt: int | None) -> list[Path]:
     return [path for number, path in files.logs(trial_id).items() if attempt in (None, number)]
 
 
-def _growing(db: Path, files: "Files", trial_id: str, attempt: int | None) -> Iterator[str]:
+def _growing(db: "Database", files: "Files", trial_id: str, attempt: int | None) -> Iterator[str]:
     """What is in the latest log, then what is added to it and to later ones."""
     import time
 

@@ -1,12 +1,35 @@
 """Options that several commands share, so that they are spelled and explained the same."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from scaling.database import parse_database
+
 GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="The grid, a YAML file.")]
-Database = Annotated[Path, typer.Option("--db", help="The store of results.")]
+_DB: dict[str, Any] = {"parser": parse_database, "metavar": "PATH|URL"}
+if TYPE_CHECKING:
+    from scaling.database import Database as Place
+
+    Database = Annotated[Place, typer.Option("--db")]
+    MaybeDatabase = Annotated[Place | None, typer.Option("--db")]
+else:
+    # Typer knows no unions; what the value becomes is the parser's business.
+    Database = Annotated[
+        Path,
+        typer.Option(
+            "--db",
+            help="The store of results: a file, or postgresql+psycopg://user@host/database.",
+            **_DB,
+        ),
+    ]
+    MaybeDatabase = Annotated[
+        Path | None,
+        typer.Option(
+            "--db", help="A store: what is done, and how fast models were trained.", **_DB
+        ),
+    ]
 Checkpoints = Annotated[
     str | None,
     typer.Option(

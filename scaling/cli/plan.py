@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scaling.cli.options import GridFile, Json
+from scaling.cli.options import Checkpoints, GridFile, Json, MaybeDatabase
 
 if TYPE_CHECKING:
+    from scaling.database import Database
     from scaling.orchestrator.order import Order
     from scaling.plan import Plan
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class Asked:
     """What a plan is to be held against; None is what this machine has, or nothing."""
 
-    db: Path | None = None
+    db: "Database | None" = None
     checkpoints: str | None = None
     gpus: int | None = None
     slots: int | None = None
@@ -30,10 +31,8 @@ class Asked:
 
 def plan(
     grid: GridFile,
-    db: Annotated[
-        Path | None,
-        typer.Option("--db", help="A store: what is done, and how fast models were trained."),
-    ] = None,
+    db: MaybeDatabase = None,
+    checkpoints: Checkpoints = None,
     gpus: Annotated[
         int | None,
         typer.Option(min=0, help="Plan for so many GPUs (default: those of this machine)."),
@@ -72,7 +71,14 @@ def plan(
     if check:
         _check(planned, grid)
     asked = Asked(
-        db=db, gpus=gpus, slots=slots, tflops=tflops, mfu=mfu, trials=trials, as_json=as_json
+        db=db,
+        checkpoints=checkpoints,
+        gpus=gpus,
+        slots=slots,
+        tflops=tflops,
+        mfu=mfu,
+        trials=trials,
+        as_json=as_json,
     )
     show_plan(planned, asked)
 
@@ -84,10 +90,11 @@ def show_plan(planned: "Plan", asked: Asked) -> None:
     measured: list[Any] = []
     found = None
     if asked.db is not None:
+        from scaling.database import default_checkpoints
         from scaling.store import Store
 
         with Store.read(asked.db) as store:
-            folder = asked.checkpoints or asked.db.with_suffix(".checkpoints")
+            folder = asked.checkpoints or default_checkpoints(asked.db)
             found, measured = progress(planned, store, folder), store.throughputs()
     machine = this_machine(gpus=asked.gpus, slots=asked.slots)
     paces = Paces(machine, measured, tflops=asked.tflops, mfu=asked.mfu)

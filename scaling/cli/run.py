@@ -16,7 +16,7 @@ def run(
         typer.Option(
             metavar="PATH|URI",
             help="Where checkpoints go: a folder, or an address as s3://bucket/study (default: "
-            "beside the store, results.checkpoints).",
+            "beside the store's file, results.checkpoints).",
         ),
     ] = None,
     scratch: Annotated[
@@ -81,14 +81,17 @@ def run(
     starts that cannot reach its next checkpoint within the budgets. Exit code 1 says that some
     trial failed, 3 that a budget ended first.
     """
+    from scaling.database import default_checkpoints
     from scaling.grid import load_plan
 
     plan = load_plan(grid)
+    root = checkpoints or default_checkpoints(db)
     if dry_run:
         from scaling.cli.plan import Asked, show_plan
+        from scaling.store import exists
 
         asked = Asked(
-            db=db if db.exists() else None,
+            db=db if exists(db) else None,
             checkpoints=checkpoints,
             slots=slots,
             order=order,
@@ -120,7 +123,7 @@ def run(
         outcome = run_plan(
             plan,
             store,
-            checkpoints=storage_at(checkpoints or db.with_suffix(".checkpoints"), scratch),
+            checkpoints=storage_at(root, scratch),
             executor=LocalExecutor()
             if executor == "local"
             else RayExecutor(slots=slots, address=address),

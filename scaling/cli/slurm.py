@@ -10,6 +10,7 @@ import typer
 from scaling.cli import options
 
 if TYPE_CHECKING:
+    from scaling.database import Database, ServerURL
     from scaling.plan import Plan
 
 
@@ -61,6 +62,7 @@ def slurm(  # one parameter an option
 
     Trials save before the time limit, and a job that has not finished goes back into the queue.
     """
+    from scaling.database import default_checkpoints
     from scaling.grid import load_plan
     from scaling.orchestrator.slurm import Job, parse_time, script
     from scaling.storage import storage_at
@@ -68,12 +70,12 @@ def slurm(  # one parameter an option
     plan = load_plan(grid)
     _check_fits(plan, nodes * gpus_per_node)
     named = {"partition": partition, "account": account, "qos": qos}
-    db = db.absolute()
+    db = db.absolute() if isinstance(db, Path) else _without_password(db)
     job = Job(
         name=re.sub(r"[^A-Za-z0-9._-]+", "-", f"scaling-{plan.study}"),
         grid=grid.absolute(),
         db=db,
-        checkpoints=str(storage_at(checkpoints or db.with_suffix(".checkpoints"))),
+        checkpoints=str(storage_at(checkpoints or default_checkpoints(db))),
         bin_folder=Path(sys.executable).absolute().parent,
         nodes=nodes,
         gpus_per_node=gpus_per_node,
@@ -111,13 +113,27 @@ def _check_fits(plan: "Plan", gpus: int) -> None:
             )
 
 
-def _warnings(db: Path, checkpoints: str) -> list[str]:
+def _without_password(db: "ServerURL") -> "ServerURL":
+    """`db` as it may stand in a script; raises `StoreError` if it holds a password."""
+    from scaling.errors import StoreError
+
+    if db.has_password:
+        raise StoreError(
+            f"--db {db}: the job's script would hold the password; leave it out, and put it into "
+            "~/.pgpass, where PostgreSQL's clients look for it"
+        )
+    return db
+
+
+def _warnings(db: "Database", checkpoints: str) -> list[str]:
     """What may go wrong with these places; each job may start on other nodes than the last one."""
     from scaling.orchestrator.filesystems import shared_type
     from scaling.storage import is_address
 
     found = []
-    if kind := shared_type(db.parent):
+    if not isinstance(db, Path):
+        pass  # On a server, which each node has to reach.
+    elif kind := shared_type(db.parent):
         found.append(
             f"{db} is on {kind}: it works if that file system has locks (Lustre: mounted with "
             "-o flock) and only the job writes it; while the job runs, ask for its status on the "

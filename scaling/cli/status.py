@@ -1,6 +1,5 @@
 """`scaling status`: how far studies are, asked from any shell while a run goes on or after it."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from scaling.cli import options
 
 if TYPE_CHECKING:
+    from scaling.database import Database
     from scaling.orchestrator.status import Status
     from scaling.store import FailedTrial
 
@@ -82,7 +82,7 @@ def _repeat(show: Any, seconds: float | None) -> None:
         return
 
 
-def summary(found: "Status", db: Path) -> dict[str, Any]:
+def summary(found: "Status", db: "Database") -> dict[str, Any]:
     """Everything as plain data; see docs/running.md."""
     import dataclasses
 

@@ -1,12 +1,12 @@
 """How `scaling status` looks."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from scaling.database import Database
 from scaling.orchestrator.display import lines_about, time_left
 from scaling.orchestrator.running_table import running_table
 from scaling.orchestrator.status import Driver, Status
@@ -16,7 +16,9 @@ from scaling.units import format_seconds
 _SHOWN_RUNNING, _SHOWN_FAILED = 16, 5
 
 
-def picture(found: Status, db: Path, console: Console, *, every_failure: bool) -> RenderableType:
+def picture(
+    found: Status, db: Database, console: Console, *, every_failure: bool
+) -> RenderableType:
     """All of it, for `console`."""
     overview = found.overview
     parts: list[RenderableType] = [Text(f"{db}: {_about(found.driver)}", style="bold")]

@@ -11,6 +11,7 @@ import typer
 from scaling.cli import options
 
 if TYPE_CHECKING:
+    from scaling.database import Database
     from scaling.plan import PlannedTrial
     from scaling.storage import Remote
     from scaling.trial import Checkpoint, Event, Work
@@ -84,7 +85,7 @@ def description(planned: "PlannedTrial") -> dict[str, object]:
 
 
 def _branch_point(
-    planned: "PlannedTrial", db: Path, checkpoints: str | None
+    planned: "PlannedTrial", db: "Database", checkpoints: str | None
 ) -> "tuple[tuple[Checkpoint, ...], Remote | None]":
     """The checkpoint that a cooldown starts from, and where it is; nothing for the others.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scaling.database import run_files
 from scaling.orchestrator.allowance import Allowance
 from scaling.orchestrator.display import Display, Several, lines_in
 from scaling.orchestrator.executor import Executor
@@ -55,8 +56,8 @@ def run_plan(
 
     Checkpoints, journals and logs go to `TRIAL/` in `checkpoints`, a folder, an address that
     fsspec reaches, or either as `scaling.storage` has it; one line a trial event goes to a log
-    beside the store (`results.log` for `results.db`). The first Ctrl-C or SIGTERM stops cleanly.
-    Trials then save where they are.
+    beside the store (`results.log` for `results.db`; see `scaling.database.run_files`). The first
+    Ctrl-C or SIGTERM stops cleanly. Trials then save where they are.
 
     Raises `ResourceError` before anything starts if a trial could never run. A trial that fails
     takes no other down.
@@ -86,8 +87,10 @@ def carry_out(plan: Plan, found: Survey, means: Means, halving: Halving | None =
     """Do what `found` has left of `plan`, which the store knows."""
     began = time.monotonic()
     store, policy = means.store, means.policy
-    with lines_in(store.path.with_suffix(".log")) as lines:
-        show = Several(means.show, lines, *beside(store.path, plan.study, means.files.storage))
+    named = run_files(store.db, str(means.files.storage))
+    named.parent.mkdir(parents=True, exist_ok=True)
+    with lines_in(named.with_suffix(".log")) as lines:
+        show = Several(means.show, lines, *beside(named, plan.study, means.files.storage))
         show.begin(_tasks(plan, found), len(found.done), {**found.failed, **found.blocked})
         pace = Pace(plan.trials, store.throughputs())
         allowance = Allowance(policy.budget, found.left, pace, halving)

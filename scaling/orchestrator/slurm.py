@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaling.database import Database
 from scaling.errors import ScalingError
 
 _LEAST_SECONDS = 120
@@ -19,7 +20,7 @@ class Job:
 
     name: str
     grid: Path
-    db: Path
+    db: Database
     checkpoints: str
     """A folder, absolute, or an address."""
     bin_folder: Path

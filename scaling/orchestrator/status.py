@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from scaling.database import Database
 from scaling.orchestrator import processes
 from scaling.orchestrator.files import Files
-from scaling.orchestrator.status_file import SECONDS_BETWEEN, read_status_file
+from scaling.orchestrator.status_file import SECONDS_BETWEEN, checkpoints_root, last_said
 from scaling.store import FailedTrial, Holder, Overview, Store, last_holder
 
 _SECONDS_UNTIL_SILENT = 15 * SECONDS_BETWEEN
@@ -57,19 +58,19 @@ class Status:
 
 
 def read_status(
-    db: Path, *, study: str | None = None, checkpoints: str | Path | None = None
+    db: Database, *, study: str | None = None, checkpoints: str | Path | None = None
 ) -> Status:
     """Read the store at `db` and what its driver says; nothing is written.
 
     Logs are looked for in `checkpoints`, or where the latest driver put them.
     Raises `StoreError` if there is no store, or no such study in it.
     """
-    said = read_status_file(db)
+    said = last_said(db, checkpoints)
     # The store after the file: what the file calls finished is then in the store.
     with Store.read(db) as store:
         overview = store.overview(study)
     driver = _driver(said, last_holder(db))
-    root = checkpoints or said.get("checkpoints") or db.with_suffix(".checkpoints")
+    root = checkpoints_root(db, checkpoints)
     # The lock may be that of an import, which says nothing about itself.
     speaks = driver is not None and driver.is_alive and driver.pid == said.get("pid")
     return Status(
@@ -99,7 +100,9 @@ def _driver(said: dict[str, Any], holder: Holder | None) -> Driver | None:
 
 
 def _lives(holder: Holder) -> bool:
-    """Whether a process of this machine is the one that took the lock."""
+    """Whether it writes: as a server says, or a look at the processes of this machine."""
+    if holder.is_alive is not None:
+        return holder.is_alive
     if holder.host != socket.gethostname():
         return False
     taken = datetime.fromisoformat(holder.started).timestamp()

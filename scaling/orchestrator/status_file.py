@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scaling.database import Database, default_checkpoints, run_files
 from scaling.orchestrator.display import Display
 from scaling.orchestrator.events import EventLog, plain
 from scaling.orchestrator.tally import Tally, Task
@@ -113,6 +114,20 @@ def read_status_file(store: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def last_said(db: Database, checkpoints: str | Path | None) -> dict[str, Any]:
+    """The same of the store at `db`, whose runs were told of `checkpoints` if need be."""
+    return read_status_file(run_files(db, checkpoints))
+
+
+def checkpoints_root(db: Database, checkpoints: str | Path | None) -> str | Path:
+    """Where checkpoints are: as said, else where the last run had them, else beside the store.
+
+    Raises `StoreError` if nobody said so and the store is on a server.
+    """
+    last = None if checkpoints else last_said(db, checkpoints).get("checkpoints")
+    return checkpoints or last or default_checkpoints(db)
 
 
 def described(task: Task) -> dict[str, Any]:

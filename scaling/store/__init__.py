@@ -1,12 +1,14 @@
-"""The store: everything asked, tried and measured, in one file; nothing else imports SQLAlchemy.
+"""The store: everything asked, tried and measured; nothing else imports SQLAlchemy.
 
-`Store(path)` writes and is the only writer; `Store.read(path)` only reads. Importing what others
+It is a file, or a database of a PostgreSQL server (`scaling.database`). `Store(db)` writes and is
+the only writer; `Store.read(db)` only reads. Importing what others
 measured is in `scaling.store.imports`.
 """
 
+from scaling.store.backend import UnavailableError
 from scaling.store.chances import Retry
-from scaling.store.engine import UnavailableError
-from scaling.store.lock import Holder, last_holder
+from scaling.store.engine import exists, last_holder
+from scaling.store.lock import Holder
 from scaling.store.measuring import MeasuringStore
 from scaling.store.overview import FailedTrial, KnownTrial, Overview
 from scaling.store.planning import GRID, IMPORTED_GRID
@@ -40,5 +42,6 @@ __all__ = [
     "TrialState",
     "UnavailableError",
     "Worker",
+    "exists",
     "last_holder",
 ]

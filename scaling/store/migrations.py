@@ -3,7 +3,7 @@
 A file that is only read may lie where nothing can be written, so a reader leaves it as it is.
 """
 
-import sqlite3
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -40,28 +40,35 @@ _ADDED = {
 """What each version of the schema added to the one before."""
 
 
+_IN_POSTGRESQL = {
+    "INTEGER": "BIGINT",
+    "DOUBLE": "DOUBLE PRECISION",
+    "VARCHAR": 'VARCHAR COLLATE "C"',
+}
+"""Types that are called otherwise there; SQLite has one size of integer and compares by bytes."""
+
+
 def migrate(connection: Connection, version: int) -> None:
-    """Bring the tables of a file at `version` to the latest schema, in the transaction at hand."""
+    """Bring tables at `version` to the latest schema, in the transaction at hand."""
+    is_postgresql = connection.dialect.name == "postgresql"
     for column in _lacking(version):
-        connection.exec_driver_sql(
-            f"ALTER TABLE {column.table} ADD COLUMN {column.name} {column.type}"
-        )
-    if version < SCHEMA_VERSION:
-        connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        kind = _IN_POSTGRESQL.get(column.type, column.type) if is_postgresql else column.type
+        connection.exec_driver_sql(f"ALTER TABLE {column.table} ADD COLUMN {column.name} {kind}")
 
 
-def view_as_latest(connection: sqlite3.Connection, _: object, *, version: int) -> None:
-    """Let a connection find the tables of a file at `version` as the latest schema has them.
+def views_as_latest(version: int, schema: str, *, is_postgresql: bool = False) -> Iterator[str]:
+    """Statements that let a connection find tables at `version` as the latest schema has them.
 
-    A temporary view of a table's name goes before the table, and is no part of the file.
+    A temporary view of a table's name goes before the table in `schema`, and is no part of the
+    store.
     """
     columns: dict[str, list[str]] = {}
     for column in _lacking(version):
-        columns.setdefault(column.table, []).append(f"NULL AS {column.name}")
+        kind = _IN_POSTGRESQL.get(column.type, column.type)
+        value = f"CAST(NULL AS {kind.partition(' COLLATE')[0]})" if is_postgresql else "NULL"
+        columns.setdefault(column.table, []).append(f"{value} AS {column.name}")
     for table, names in columns.items():
-        connection.execute(
-            f"CREATE TEMP VIEW {table} AS SELECT *, {', '.join(names)} FROM main.{table}"
-        )
+        yield f"CREATE TEMP VIEW {table} AS SELECT *, {', '.join(names)} FROM {schema}.{table}"
 
 
 def _lacking(version: int) -> list[_AddedColumn]:

@@ -1,13 +1,13 @@
-"""The store: one SQLite file with everything that was asked, tried and measured."""
+"""The store: one database with everything that was asked, tried and measured."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from sqlalchemy import Connection, Engine
 
+from scaling.database import Database
 from scaling.plan import Plan
 from scaling.store import (
     chances,
@@ -22,17 +22,11 @@ from scaling.store import (
     throughput,
     tidy,
 )
+from scaling.store.backend import UnavailableError
 from scaling.store.chances import Retry
-from scaling.store.engine import (
-    UnavailableError,
-    check_place,
-    open_for_reading,
-    open_for_writing,
-    transaction,
-)
+from scaling.store.engine import backend_of
 from scaling.store.evaluated import StudyTrial
 from scaling.store.lineage import Origin
-from scaling.store.lock import WriterLock
 from scaling.store.overview import KnownTrial, Overview
 from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.saved import SavedTrial
@@ -44,16 +38,17 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Everything that can be asked of a store. Raises `StoreError` where the file is not one."""
+    """Everything that can be asked of a store. Raises `StoreError` where there is none."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the store at `path` for reading only; it must exist."""
-        self.path = path
-        self._engine: Engine = open_for_reading(path)
+    def __init__(self, db: Database) -> None:
+        """Open the store at `db` for reading only; it must exist."""
+        self.db = db
+        self._backend = backend_of(db)
+        self._engine: Engine = self._backend.open_for_reading()
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
+        """Let go of the file, or of the server; and of the lock of who writes."""
+        self._backend.close(self._engine)
 
     def __enter__(self) -> Self:
         """The store itself; closed at the end of the `with`."""
@@ -70,7 +65,7 @@ class Reader:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with transaction(self._engine, self.path) as connection:
+        with self._backend.transaction(self._engine) as connection:
             yield connection
 
     def points(
@@ -189,28 +184,18 @@ class Reader:
 class Store(Reader):
     """A store that this process writes, and no other: opening it takes the writer's lock."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the store at `path`, made if missing; `StoreError` if another process writes it."""
-        check_place(path)
-        self.path = path
+    def __init__(self, db: Database) -> None:
+        """Open the store at `db`, made if missing; `StoreError` if another process writes it."""
+        self.db = db
         self.when_unavailable: Callable[[UnavailableError], bool] | None = None
         """Told that something could not be written; whether to try again. It may wait."""
-        self._lock = WriterLock(path)
-        try:
-            self._engine = open_for_writing(path)
-        except BaseException:
-            self._lock.release()
-            raise
+        self._backend = backend_of(db)
+        self._engine = self._backend.open_for_writing()
 
     @staticmethod
-    def read(path: Path) -> Reader:
-        """The store at `path`, for reading only, whoever writes it."""
-        return Reader(path)
-
-    def close(self) -> None:
-        """Let go of the file and of the lock."""
-        super().close()
-        self._lock.release()
+    def read(db: Database) -> Reader:
+        """The store at `db`, for reading only, whoever writes it."""
+        return Reader(db)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -1,24 +1,50 @@
 """The tables. Each row's natural key is written once, and makes recording idempotent."""
 
+from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, Enum, ForeignKey, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from scaling.store.states import FailureKind, TrialState
 
 SCHEMA_VERSION = 5
-"""Kept in the file (`PRAGMA user_version`); a file with a higher one is refused, a file with a
-lower one is brought here by `scaling.store.migrations`."""
+"""Kept in the store (`PRAGMA user_version`, or a table); a store with a higher one is refused, one
+with a lower one is brought here by `scaling.store.migrations`."""
+
+
+def _words(kind: type[StrEnum]) -> Enum:
+    """A column of these words, as text that any later word fits into.
+
+    SQLAlchemy stores a member's name by default; store what people read.
+    """
+    return Enum(
+        kind,
+        values_callable=lambda words: [its.value for its in words],
+        native_enum=False,
+        length=32,
+    )
 
 
 class Row(DeclarativeBase):
     """Base of the tables below. Times are ISO 8601 in UTC, as text: the same in every database."""
 
     type_annotation_map: ClassVar = {
-        # SQLAlchemy stores the member's name by default; store what people read.
-        TrialState: Enum(TrialState, values_callable=lambda states: [s.value for s in states]),
-        FailureKind: Enum(FailureKind, values_callable=lambda kinds: [k.value for k in kinds]),
+        TrialState: _words(TrialState),
+        FailureKind: _words(FailureKind),
+        # Samples seen need more than 32 bits, which all integers of SQLite have.
+        int: BigInteger().with_variant(Integer(), "sqlite"),
+        # In the same order everywhere, whatever the language of a server.
+        str: String().with_variant(String(collation="C"), "postgresql"),
         dict[str, Any]: JSON(none_as_null=True),
     }
 

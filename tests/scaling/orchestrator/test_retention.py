@@ -65,7 +65,7 @@ def store(tmp_path: Path, trunk: PlannedTrial) -> Iterator[Store]:
 
 
 def save(store: Store, planned: PlannedTrial, saved: Checkpoint) -> None:
-    path = store.path.parent / saved.path
+    path = store.db.parent / saved.path
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"x")
     store.record(planned.trial.id, store.start_attempt(planned.trial.id), [saved])
@@ -73,7 +73,7 @@ def save(store: Store, planned: PlannedTrial, saved: Checkpoint) -> None:
 
 def left(store: Store, planned: PlannedTrial) -> tuple[list[int], list[int]]:
     """The samples seen of the trial's checkpoints in the store, and of its files."""
-    files = (store.path.parent / planned.trial.id).glob("*.pt")
+    files = (store.db.parent / planned.trial.id).glob("*.pt")
     return (
         [saved.samples_seen for saved in store.checkpoints(planned.trial.id)],
         sorted(int(path.name.split("-")[0]) for path in files),
@@ -83,7 +83,7 @@ def left(store: Store, planned: PlannedTrial) -> tuple[list[int], list[int]]:
 def test_rows_and_files_of_what_is_superseded_go_when_the_next_is_recorded(
     store: Store, trunk: PlannedTrial
 ) -> None:
-    retention = Retention(store, Files(store.path.parent))
+    retention = Retention(store, Files(store.db.parent))
     stop = checkpoint(trunk.trial.id, 512)
     save(store, trunk, stop)
 
@@ -97,7 +97,7 @@ def test_a_branch_point_of_another_study_stays(store: Store, trunk: PlannedTrial
     store.record_plan(plan_of(study="other", samples_seen=[320]))
     save(store, trunk, checkpoint(trunk.trial.id, 512))
 
-    Retention(store, Files(store.path.parent)).sweep(plan_of())
+    Retention(store, Files(store.db.parent)).sweep(plan_of())
 
     assert left(store, trunk) == ([256, 512], [256, 512])
 
@@ -106,9 +106,9 @@ def test_what_a_killed_driver_was_deleting_is_gone_after_the_next_sweep(
     store: Store, trunk: PlannedTrial
 ) -> None:
     save(store, trunk, checkpoint(trunk.trial.id, 512))
-    os.unlink(store.path.parent / checkpoint(trunk.trial.id, 256).path)
+    os.unlink(store.db.parent / checkpoint(trunk.trial.id, 256).path)
 
-    Retention(store, Files(store.path.parent)).sweep(plan_of())
+    Retention(store, Files(store.db.parent)).sweep(plan_of())
 
     assert left(store, trunk) == ([512], [512])
     assert store.with_forced() == set()
@@ -129,11 +129,11 @@ def test_what_cannot_be_deleted_stays_and_is_said(
 ) -> None:
     save(store, trunk, checkpoint(trunk.trial.id, 512))
     for samples_seen in (128, 256):
-        path = store.path.parent / checkpoint(trunk.trial.id, samples_seen).path
+        path = store.db.parent / checkpoint(trunk.trial.id, samples_seen).path
         path.unlink()
         path.mkdir()
 
-    assert Retention(store, Files(store.path.parent)).discard(trunk) == ()
+    assert Retention(store, Files(store.db.parent)).discard(trunk) == ()
 
     assert [saved.samples_seen for saved in store.checkpoints(trunk.trial.id)] == [128, 256, 512]
     assert "was not deleted" in caplog.text

@@ -274,7 +274,7 @@ def test_an_error_rate_is_its_own_error(store: Store, file: File) -> None:
     column_map = MAP.updated(ColumnMap(constants={"metric": "word_error_rate"}))
     bring_in(store, file("gpt,70M,1B,0.25"), column_map)
 
-    points, _ = load_points(store.path, Selection(study="lm"))
+    points, _ = load_points(store.db, Selection(study="lm"))
 
     assert points["error"].tolist() == [0.25]
 
@@ -284,6 +284,6 @@ def test_the_main_metric_of_one_study_hides_no_other_study(store: Store, file: F
     accuracies = MAP.updated(ColumnMap(constants={"metric": "acc1"}))
     bring_in(store, file("gpt,70M,1B,0.25", name="other.csv"), accuracies)
 
-    points, _ = load_points(store.path, Selection())
+    points, _ = load_points(store.db, Selection())
 
     assert set(points["study"]) == {"lm", "other"}

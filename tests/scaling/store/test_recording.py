@@ -1,8 +1,7 @@
-import json
 import math
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from store_plans import checkpoint, curve_point, measurement, trial_id_of
 
 from scaling.plan import Plan
@@ -15,6 +14,7 @@ from scaling.store import (
     TrialState,
     Worker,
 )
+from scaling.store.tables import AttemptRow
 from scaling.trial import Note, Throughput
 
 
@@ -167,8 +167,8 @@ def test_what_an_attempt_did_otherwise_than_asked_is_kept_with_it(
         store.record(trial_id, attempt, [Note(trial_id=trial_id, text=words)])
 
     with store.writing() as connection:
-        versions = connection.scalar(text("SELECT versions FROM attempt"))
-    assert json.loads(versions) == {
+        versions = connection.scalar(select(AttemptRow.versions))
+    assert versions == {
         "python": "3",
         "notes": ["16 rows exceed the memory", "torch.compile failed"],
     }
