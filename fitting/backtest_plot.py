@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from fitting.plots import LOOKS, OTHER_LOOKS, STYLE
+from fitting.style import LOOKS, OTHER_LOOKS, STYLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from fitting.errors import FitError
-from fitting.plots import STYLE, label_errors
 from fitting.series import Setting
+from fitting.style import STYLE, label_errors, label_powers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +59,7 @@ def figure_learning_curves(points: pd.DataFrame) -> Figure:
             for ax, family in zip(row, families, strict=True):
                 of_family = its_points[its_points["family"] == family]
                 ax.set(xscale="log", yscale="log", xlabel="Samples seen")
+                label_powers(ax)
                 ax.set_title(f"{family}: {setting.task}, {setting.dataset}", loc="left")
                 if not of_family.empty:
                     draw_learning_curves(ax, of_family)

@@ -7,7 +7,7 @@ object interface, so that no global state of matplotlib changes and no display i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -15,9 +15,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from fitting.errors import gflops_text
+from fitting.style import STYLE, Look, label_errors, label_powers, look_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,58 +29,26 @@ if TYPE_CHECKING:
     from fitting.series import Setting
     from fitting.series_fit import SeriesFit
 
-STYLE: dict[Any, Any] = {
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10.0,
-    "axes.grid": True,
-    "grid.color": "0.92",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.framealpha": 0.7,
-    "legend.edgecolor": "none",
-    "legend.fontsize": 8.0,
-    "figure.dpi": 160,
-}
-
-
-@dataclass(frozen=True)
-class Look:
-    """Colour, distinct under colour blindness (Okabe and Ito 2008), and marker, for grey print."""
-
-    color: str
-    marker: str
-
-
-LOOKS = {
-    "clip": Look("#0072B2", "o"),
-    "mammut": Look("#D55E00", "s"),
-    "coca": Look("#009E73", "^"),
-    "siglip": Look("#CC79A7", "D"),
-    "cap": Look("#E69F00", "v"),
-}
-OTHER_LOOKS = (
-    Look("#56B4E9", "P"),
-    Look("#000000", "X"),
-    Look("#7F7F7F", "p"),
-    Look("#882255", "<"),
-)
 CURVE_POINTS = 300
-ERROR_TICKS = ((1, 1.5, 2, 3, 4, 5, 6, 7, 8), (1, 2, 3, 5, 7), (1, 2, 5), (1,))
-"""Digits of the ticks of the error axis, from dense to sparse."""
-MOST_ERROR_TICKS = 9
 
 
-def look_of(family: str, families: Sequence[str]) -> Look:
-    """A family's look: the same in every figure if it is known, else by its place among others."""
-    if family in LOOKS:
-        return LOOKS[family]
-    others = sorted(set(families) - LOOKS.keys())
-    return OTHER_LOOKS[others.index(family) % len(OTHER_LOOKS)]
+def law_text(fit: SeriesFit, symbol: str = "C") -> str:
+    """The series and its law, powers raised; `symbol` is what the law is a function of."""
+    law = fit.fit.law.describe(fit.fit.parameters)
+    law = re.sub(r"(\d|^)e([+-])0*(\d+)", _power_of_ten, law)
+    law = re.sub(r"\^(-[\d.]+)", r"^{\1}", law)
+    law = law.replace(" C^", rf"\,{symbol}^").replace(" (C ", rf"\,({symbol} ")
+    return f"{fit.series.family}: ${law}$"
 
 
-def draw_fit(ax: Axes, fit: SeriesFit, *, look: Look | None = None, end: float = 0.0) -> None:
+def _power_of_ten(match: re.Match[str]) -> str:
+    sign = "-" if match[2] == "-" else ""
+    return rf"{match[1]}{{\times}}10^{{{sign}{match[3]}}}"
+
+
+def draw_fit(
+    ax: Axes, fit: SeriesFit, *, look: Look | None = None, end: float = 0.0, symbol: str = "C"
+) -> None:
     """Draw a series and its law up to its largest cell, or to compute `end` (GFLOPs) beyond it.
 
     All cells faint; points of the frontier full; held-out frontier points as crosses; the law
@@ -98,7 +66,7 @@ def draw_fit(ax: Axes, fit: SeriesFit, *, look: Look | None = None, end: float =
     if np.all(np.isfinite(high)):
         floor = np.maximum(low, 1e-12)
         ax.fill_between(gflops, floor, high, color=look.color, alpha=0.16, lw=0)
-    text = f"{series.family}: {fit.fit.law.describe(fit.fit.parameters)}"
+    text = law_text(fit, symbol)
     ax.plot(gflops[gflops <= fitted_to], law[gflops <= fitted_to], color=look.color, label=text)
     ax.plot(
         gflops[gflops >= fitted_to], law[gflops >= fitted_to], color=look.color, ls=(0, (4, 2))
@@ -130,7 +98,7 @@ def draw_comparison(ax: Axes, analysis: Analysis, comparison: Comparison) -> Non
     end = max(at.compute_gflops for at in comparison.better_at)
     draw_series(ax, analysis, pair, end=end)
     if comparison.crossing is not None:
-        _mark_crossing(ax, comparison.crossing, pair[0])
+        mark_crossing(ax, comparison.crossing, pair[0])
 
 
 def draw_series(
@@ -180,24 +148,13 @@ def dress(ax: Axes, setting: Setting, fits: Sequence[SeriesFit], end: float = 0.
     lowest = shown[shown > 0].min()
     ax.set_ylim(lowest * 0.7, highest * 1.12)
     label_errors(ax, lowest * 0.7, highest * 1.12)
+    label_powers(ax)
     ax.set_xlabel("Compute (forward GFLOPs)")
     ax.set_ylabel(setting.error_label)
     ax.set_title(f"{setting.task}, {setting.dataset}, {setting.schedule}", loc="left")
 
 
-def label_errors(ax: Axes, low: float, high: float) -> None:
-    """Ticks such as 0.2, 0.3, 0.5: a logarithmic axis of one decade would show a single one."""
-    for digits in ERROR_TICKS:
-        ticks = [digit * 10.0**power for power in range(-8, 4) for digit in digits]
-        inside = [tick for tick in ticks if low <= tick <= high]
-        if len(inside) <= MOST_ERROR_TICKS:
-            break
-    ax.yaxis.set_major_locator(FixedLocator(inside))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.yaxis.set_minor_locator(NullLocator())
-
-
-def _mark_crossing(ax: Axes, crossing: Crossing, a: SeriesFit) -> None:
+def mark_crossing(ax: Axes, crossing: Crossing, a: SeriesFit) -> None:
     """A ring at the crossing and a line to its interval, a bar at the top; an arrow is open."""
     at, low, high = crossing.gflops, crossing.low, crossing.high
     error = float(a.fit.predict(np.array([at]))[0])
@@ -220,22 +177,27 @@ def _mark_crossing(ax: Axes, crossing: Crossing, a: SeriesFit) -> None:
         xycoords="axes fraction",
         ha="right",
         va="top",
-        fontsize=8,
+        fontsize=mpl.rcParams["legend.fontsize"],
         color="0.2",
     )
 
 
 def _legends(ax: Axes, fits: Sequence[SeriesFit]) -> None:
     """The laws with their numbers, and below them what the symbols mean."""
+    handles = [*ax.get_legend_handles_labels()[0], *symbols(fits)]
+    legend = ax.legend(handles=handles, loc="lower left", handlelength=1.8, labelspacing=0.3)
+    legend.set_zorder(6)
+
+
+def symbols(fits: Sequence[SeriesFit]) -> list[Line2D | Patch]:
+    """Handles of a legend that say what points, lines and bands are."""
     grey: dict[str, Any] = {"color": "0.4", "ls": ""}
-    symbols: list[Line2D | Patch] = [
+    shown: list[Line2D | Patch] = [
         Line2D([], [], marker="o", ms=3, alpha=0.35, label="cell", **grey),
         Line2D([], [], marker="o", ms=5, label="frontier", **grey),
         Line2D([], [], color="0.4", ls=(0, (4, 2)), label="extrapolated"),
         Patch(color="0.4", alpha=0.2, lw=0, label=f"{fits[0].level:.0%} interval of the law"),
     ]
     if any(len(fit.held_out) for fit in fits):
-        symbols.insert(2, Line2D([], [], marker="x", ms=6, label="held-out frontier", **grey))
-    handles = [*ax.get_legend_handles_labels()[0], *symbols]
-    legend = ax.legend(handles=handles, loc="lower left", handlelength=1.8, labelspacing=0.3)
-    legend.set_zorder(6)
+        shown.insert(2, Line2D([], [], marker="x", ms=6, label="held-out frontier", **grey))
+    return shown

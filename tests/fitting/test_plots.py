@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fitting import Analysis, Options, analyse
-from fitting.plots import LOOKS, draw_comparison, draw_fit, figure_comparison, look_of
+from fitting.plots import draw_comparison, draw_fit, figure_comparison
+from fitting.style import LOOKS, look_of
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,9 @@ def test_legend_shows_the_law_and_the_crossing_its_value(ax: Axes, analysis: Ana
     draw_comparison(ax, analysis, comparison)
 
     entries = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert any(entry.startswith("clip: ") and "(C + " in entry for entry in entries)
+    assert any(
+        entry.startswith("clip: ") and "(C + " in entry and "e+" not in entry for entry in entries
+    )
     assert "held-out frontier" in entries
     notes = " ".join(text.get_text() for text in ax.texts)
     assert comparison.crossing.interval_text in notes
