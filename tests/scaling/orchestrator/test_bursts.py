@@ -1,5 +1,6 @@
 """Sixty-four attempts that speak at once, and a store that somebody else has locked meanwhile."""
 
+import math
 import sqlite3
 import threading
 import time
@@ -46,7 +47,16 @@ class AllAtOnce:
     def prepare(self, trials: Sequence[PlannedTrial]) -> int:
         return RANKS
 
-    def free(self, resources: Resources) -> Place | None:
+    def share(self, resources: Resources) -> float:
+        return 1 / RANKS
+
+    def longest(self, resources: Resources) -> float:
+        return 0.0
+
+    def expect(self, slot: Place, seconds: float) -> None:
+        pass
+
+    def free(self, resources: Resources, seconds: float = math.inf) -> Place | None:
         return next((place for place in self._places if place.messages is None), None)
 
     def wait(self, seconds: float) -> list[tuple[Place, Message | Died | Done]]:
