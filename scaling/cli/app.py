@@ -28,6 +28,7 @@ from scaling.cli import (
     retry,
     run,
     slurm,
+    sql,
     status,
     surface,
     tasks,
@@ -60,6 +61,7 @@ app.command("logs", short_help="Print a trial's log.")(logs.logs)
 app.command("retry", short_help="Try again what failed.")(retry.retry)
 app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("export", short_help="Write measurements for pandas, R or a paper.")(export.export)
+app.command("sql", short_help="Ask the store with one SELECT.")(sql.sql)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
 app.command("surface", short_help="Fit laws of size and samples.")(surface.surface)
 app.command("predict", short_help="Predict the error of a model.")(predict.predict)

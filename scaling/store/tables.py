@@ -56,12 +56,15 @@ class StudyRow(Row):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    """As in `--study`."""
     grid: Mapped[str | None]
     """The grid file as last read; None for imports."""
     held_out_above_gflops: Mapped[float | None]
+    """Total forward GFLOPs above which nothing is fitted; None if nothing is held out."""
     source: Mapped[str]
     """'grid', or the folder that was imported."""
     created: Mapped[str]
+    """When it was first recorded."""
 
 
 class TrialRow(Row):
@@ -77,10 +80,15 @@ class TrialRow(Row):
     identity: Mapped[dict[str, Any]]
     """Every field that changes the result; its digest is in the id."""
     seed: Mapped[int]
+    """Tells repeated training runs apart."""
     batch_size: Mapped[int | None]
+    """Samples of one step, over all devices."""
     learning_rate: Mapped[float | None]
+    """The highest of the schedule."""
     params: Mapped[int | None]
+    """Parameters of the model."""
     gflops_per_sample_published: Mapped[float | None]
+    """Forward GFLOPs of one sample, counted as published; see docs/families.md for all three."""
     gflops_per_sample_lean: Mapped[float | None]
     gflops_per_sample_full: Mapped[float | None]
     trunk_id: Mapped[str | None] = mapped_column(ForeignKey("trial.id"), index=True)
@@ -88,8 +96,11 @@ class TrialRow(Row):
     source: Mapped[str]
     """'own', or the folder that it was imported from."""
     state: Mapped[TrialState]
+    """pending, running, complete, failed, diverged, blocked, stopped or imported."""
     failure_kind: Mapped[FailureKind | None]
+    """Why it failed, in one word (`scaling.store.states.FailureKind`)."""
     failure: Mapped[str | None]
+    """The same for people."""
 
 
 class CellRow(Row):
@@ -114,8 +125,11 @@ class CellRow(Row):
     family: Mapped[str]
     model: Mapped[str]
     dataset: Mapped[str]
+    """What is trained on."""
     schedule: Mapped[str]
+    """Of the learning rate: cosine, const, const-cooldown."""
     samples_seen: Mapped[int]
+    """When the trial is measured for it."""
     seed: Mapped[int]
     trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"), index=True)
     wanted: Mapped[bool]
@@ -129,11 +143,14 @@ class AttemptRow(Row):
 
     trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
+    """From 1."""
     started: Mapped[str]
     ended: Mapped[str | None]
     """None while it lasts, or if its driver died."""
     outcome: Mapped[str | None]
+    """done, failed, diverged, died, oom, hung, preempted, interrupted, paused or lost."""
     host: Mapped[str | None]
+    """The machine of its process."""
     pid: Mapped[int | None]
     versions: Mapped[dict[str, Any] | None]
     """Of what may change a result, `execution` and `notes` included (`scaling.trial`); like host
@@ -169,6 +186,7 @@ class CheckpointRow(Row):
     sha256: Mapped[str]
     bytes: Mapped[int]
     attempt: Mapped[int]
+    """Which saved it."""
     forced: Mapped[bool | None]
     """See `scaling.trial.Checkpoint`; None where that was not recorded yet."""
 
@@ -186,6 +204,7 @@ class MeasurementRow(Row):
     task: Mapped[str]
     metric: Mapped[str]
     value: Mapped[float]
+    """As the task reports it; accuracies are fractions."""
     attempt: Mapped[int | None]
     """None for imports."""
     source: Mapped[str | None]
@@ -195,6 +214,7 @@ class MeasurementRow(Row):
     evaluation_set: Mapped[str | None]
     """See `scaling.trial.Measurement`; None where that was not recorded yet."""
     skipped_images: Mapped[int | None]
+    """Images of the set that could not be read."""
 
 
 class CurveRow(Row):
@@ -208,4 +228,5 @@ class CurveRow(Row):
     trial_id: Mapped[str] = mapped_column(ForeignKey("trial.id"))
     samples_seen: Mapped[int]
     loss: Mapped[float]
+    """Of training."""
     attempt: Mapped[int]
