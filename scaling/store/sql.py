@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scaling.database import Database
 from scaling.errors import StoreError, unknown
-from scaling.store.engine import open_for_reading
+from scaling.store.sqlite import SQLite
 from scaling.store.tables import Row
 
 _ALLOWED = {
@@ -48,16 +49,19 @@ class Answer:
     """Whether there are more rows than were asked for."""
 
 
-def ask(path: Path, statement: str, limit: int | None = None) -> Answer:
-    """What `statement` selects from the store at `path`, at most `limit` rows of it.
+def ask(db: Database, statement: str, limit: int | None = None) -> Answer:
+    """What `statement` selects from the store at `db`, at most `limit` rows of it.
 
     A store of an earlier schema is seen as the latest. Raises `StoreError` where the statement
-    does anything but read, is several, or is no SQL; `KeyboardInterrupt` if Ctrl-C comes while it
+    does anything but read, is several, or is no SQL, or if the store is on a server;
+    `KeyboardInterrupt` if Ctrl-C comes while it
     is worked on.
     """
     if not statement.strip(" \t\r\n;"):
         raise StoreError("there is no statement; `scaling sql --schema` shows what can be asked")
-    with _connection(path) as connection:
+    if not isinstance(db, Path):
+        raise StoreError(f"{db} is on a server, whose own program asks it: psql, for PostgreSQL")
+    with _connection(db) as connection:
         try:
             cursor = connection.execute(statement)
             rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
@@ -74,7 +78,7 @@ def ask(path: Path, statement: str, limit: int | None = None) -> Answer:
 @contextmanager
 def _connection(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that can only read: by its mode, by `query_only`, and by what it authorizes."""
-    engine = open_for_reading(path)
+    engine = SQLite(path).open_for_reading()
     pooled = engine.raw_connection()
     try:
         connection = pooled.driver_connection

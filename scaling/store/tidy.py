@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, String, Text, cast, func, select, type_coerce
+from sqlalchemy import Connection, Select, String, Text, cast, func, select
 
 from scaling.errors import StoreError, unknown
 from scaling.evals import lower_is_better
@@ -44,7 +44,7 @@ _COLUMNS: dict[str, Any] = {
     "study_source": StudyRow.source,
     "reference": MeasurementRow.source,
     "source": TrialRow.source,
-    "state": type_coerce(TrialRow.state, String),
+    "state": cast(TrialRow.state, String),
     "attempt": MeasurementRow.attempt,
     "versions": cast(AttemptRow.versions, Text),
 }
