@@ -21,12 +21,14 @@ from scaling.cli import (
     fit,
     import_,
     logs,
+    ls,
     models,
     plan,
     plot,
     predict,
     retry,
     run,
+    show,
     slurm,
     sql,
     status,
@@ -61,6 +63,8 @@ app.command("logs", short_help="Print a trial's log.")(logs.logs)
 app.command("retry", short_help="Try again what failed.")(retry.retry)
 app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("export", short_help="Write measurements for pandas, R or a paper.")(export.export)
+app.command("ls", short_help="List studies, trials or measurements.")(ls.ls)
+app.command("show", short_help="Show everything about a trial.")(show.show)
 app.command("sql", short_help="Ask the store with one SELECT.")(sql.sql)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
 app.command("surface", short_help="Fit laws of size and samples.")(surface.surface)

@@ -47,7 +47,7 @@ def ls(
 
     with Store.read(db) as store:
         saved = store.saved_trials(trial)
-    storage = _storage(db, checkpoints)
+    storage = storage_of(db, checkpoints)
     rows = [row for its in saved for row in _rows(its.checkpoints, storage)]
     if as_json:
         import json
@@ -88,7 +88,7 @@ def export(
     number, checkpoint = _chosen(saved, at)
     from scaling.weights.export import export as write
 
-    with _storage(db, checkpoints).fetched(checkpoint) as here:
+    with storage_of(db, checkpoints).fetched(checkpoint) as here:
         exported = write(saved.trial, here, folder, number=number, file_format=file_format)
     if as_json:
         import dataclasses
@@ -153,7 +153,8 @@ def _rows(checkpoints: "tuple[Checkpoint, ...]", storage: "Storage") -> "Iterato
         }
 
 
-def _storage(db: "Database", checkpoints: str | None) -> "Storage":
+def storage_of(db: "Database", checkpoints: str | None) -> "Storage":
+    """Where the checkpoints of the store at `db` are, or at `checkpoints`."""
     from scaling.database import default_checkpoints
     from scaling.orchestrator.status_file import last_said
     from scaling.storage import Folder, is_address, storage_at

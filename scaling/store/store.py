@@ -13,6 +13,7 @@ from scaling.store import (
     chances,
     evaluated,
     lineage,
+    listing,
     memory,
     overview,
     planning,
@@ -32,6 +33,7 @@ from scaling.store.queries import Compute, Filters, Recorded, Study
 from scaling.store.saved import SavedTrial
 from scaling.store.states import Ending, Failure, TrialState, Worker
 from scaling.store.throughput import Measured
+from scaling.store.tidy import Chosen
 from scaling.trial import Checkpoint, Event, Execution, Trial
 
 T = TypeVar("T")
@@ -83,10 +85,20 @@ class Reader:
         with self._transaction() as connection:
             return queries.points(connection, compute, filters)
 
-    def tidy(self, chosen: tidy.Chosen | None = None) -> Iterator[dict[str, Any]]:
+    def tidy(self, chosen: Chosen | None = None) -> Iterator[dict[str, Any]]:
         """See `scaling.store.tidy.tidy`; one snapshot, whoever writes meanwhile."""
         with self._transaction() as connection:
             yield from tidy.tidy(connection, chosen or {})
+
+    def trials(self, chosen: Chosen | None = None) -> list[dict[str, Any]]:
+        """See `scaling.store.listing.trials`."""
+        with self._transaction() as connection:
+            return listing.trials(connection, chosen or {})
+
+    def dossier(self, prefix: str) -> listing.Dossier:
+        """See `scaling.store.listing.dossier`."""
+        with self._transaction() as connection:
+            return listing.dossier(connection, prefix)
 
     def rows_that_fit(self, trial: Trial, execution: Execution) -> dict[str, int]:
         """See `scaling.store.memory.rows_that_fit`."""
