@@ -16,7 +16,7 @@ from small_plans import Runs, counts, plan_of
 from scaling.orchestrator.executor import Died, Done
 from scaling.orchestrator.worker import Message, attempt
 from scaling.plan import PlannedTrial, Resources
-from scaling.store import engine
+from scaling.store import sqlite
 from scaling.trial import Work
 
 RANKS = 64
@@ -97,7 +97,7 @@ def test_a_burst_of_events_is_recorded_once_each_though_the_store_is_locked_for_
     tmp_path: Path, here: Runs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     here.run(plan_of(**GRID))
-    monkeypatch.setattr(engine, "_BUSY_MILLISECONDS", 50)
+    monkeypatch.setattr(sqlite, "_BUSY_MILLISECONDS", 50)
     burst = Runs(tmp_path / "burst", AllAtOnce)
     wait, begun = AllAtOnce.wait, threading.Event()
     rounds = 0
