@@ -8,11 +8,12 @@ from math import inf
 
 from scaling.full_disk import doing_without
 from scaling.orchestrator.allowance import SECONDS_TO_SAVE
+from scaling.orchestrator.beside import Beside
 from scaling.orchestrator.display import Display
 from scaling.orchestrator.executor import Died, Done, Executor, Slot
 from scaling.orchestrator.files import Files
 from scaling.orchestrator.health import Health, left_out
-from scaling.orchestrator.phases import Phase
+from scaling.orchestrator.phases import Phase, phases
 from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining, remaining
@@ -90,6 +91,7 @@ class Loop:
         self._show = show
         self._running: dict[Slot, _Attempt] = {}
         self._watches: dict[Slot, Watch] = {}
+        self._beside = Beside(executor, files, store)
         self._judge = Judge()
         self._health = Health()
         self.done = 0
@@ -104,6 +106,9 @@ class Loop:
         self._queue.order_for(self._executor.share)
         while not (stop.is_made or self._allowance.is_over) and (self._running or self._queue):
             self._start_what_fits()
+            self._beside.start_what_fits(
+                self._queue.evaluation, policy.stall_seconds, self._deadline
+            )
             if not self._running and self._queue.is_over_budget:
                 assert self._queue.may_go_on or not self._queue, "trials wait for a lost trunk"
                 return
@@ -115,10 +120,14 @@ class Loop:
 
     def _listen(self) -> None:
         for slot, message in self._executor.wait(_SECONDS_PER_ROUND):
-            self._watches[slot].heard(message.events if isinstance(message, Batch) else ())
-            self._handle(slot, message)
+            if slot in self._beside:
+                self._hear_beside(slot, message)
+            elif slot in self._running:
+                self._watches[slot].heard(message.events if isinstance(message, Batch) else ())
+                self._handle(slot, message)
         for slot in [slot for slot in self._running if self._watches[slot].is_over]:
             self._end_hung(slot)
+        self._beside.end_hung()
         self._show.tick()
 
     def _let_save(self, seconds: float) -> None:
@@ -205,6 +214,22 @@ class Loop:
         found = start_of(phase.planned, own, left, store=self._store, files=self._files)
         return replace(found, left=phase.share(left))
 
+    def _hear_beside(self, slot: Slot, message: Message | Died | Done) -> None:
+        found = self._beside.hear(slot, message)
+        if found is not None:
+            self.measurements += found.measurements
+            self._tell(found.planned, found.events)
+
+    def _measure_beside(self, attempt: _Attempt) -> None:
+        """Ask for what can be measured now of a trial that trains on."""
+        if self._files.remote or self._policy.budget.is_limited:
+            return  # Their journals are the attempt's; what this occupies is not accounted for.
+        planned = attempt.planned
+        own, left = self._left(planned)
+        waiting = {phase.does: phase for phase in phases(planned, left)}
+        if "training" in waiting and "measuring" in waiting:
+            self._beside.ask(waiting["measuring"], attempt.number, own)
+
     def _work(self, attempt: _Attempt, start: Start) -> Work:
         planned, trial_id = attempt.planned, attempt.trial_id
         return Work(
@@ -264,6 +289,8 @@ class Loop:
         else:
             if any(isinstance(event, Checkpoint) for event in events):
                 self._health.went_well(self._executor.node(slot))
+                if attempt.phase.does == "training":
+                    self._measure_beside(attempt)
             self._tell(attempt.planned, events)
             for event in events:
                 if isinstance(event, Progress):
@@ -328,6 +355,7 @@ class Loop:
     ) -> bool:
         """Close an attempt with what it left behind; whether its trial did not fail."""
         trial_id, events = attempt.trial_id, tuple(events)
+        self._beside.end(trial_id, attempt.number)
         self._files.leave(trial_id, attempt.number)
         ending, new = settle(self._store, trial_id, attempt.number, ending, events)
         self.measurements += new

@@ -135,6 +135,17 @@ def die_on_the_first_node(work: Work) -> None:
     time.sleep(0.1)
 
 
+def wait_for_beside(work: Work) -> None:
+    """Train on once what measures beside this has done so, or was killed."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        lines = [p.read_text().count("\n") for p in work.directory.glob("beside-*/journal-*")]
+        if sum(lines) == len(METRICS) or list(work.directory.parent.glob("mischief-*beside.done")):
+            time.sleep(1)  # Until it has been told.
+            return
+        time.sleep(0.05)
+
+
 def hold(work: Work, rows: int) -> None:
     if at_once(work) > rows:
         raise OutOfMemoryError("CUDA out of memory")
@@ -160,10 +171,12 @@ def steps(directory: Path) -> list[int]:
 
 
 def misbehave(work: Work, samples_seen: int, metric: str | None = None) -> None:
-    path = work.directory.parent / "mischief.json"
+    places = [parent / "mischief.json" for parent in work.directory.parents[:2]]
+    path = next(filter(Path.exists, places), places[0])
     for part, order in (json.loads(path.read_text()) if path.exists() else {}).items():
         at = (order.get("at", samples_seen), order.get("metric"))
-        if part in work.trial.id and at == (samples_seen, metric):
+        name = f"{work.trial.id} {work.directory.name}"
+        if part in name and at == (samples_seen, metric):
             done = path.with_name(f"mischief-{part}.done")
             times = len(done.read_text()) if done.exists() else 0
             if times < order.get("times", 10**9):
@@ -195,3 +208,5 @@ def do(what: str, work: Work, samples_seen: int) -> None:  # noqa: C901  # a lis
             hold(work, int(what.removeprefix("hold ")))
         case "wait":
             time.sleep(0.05)
+        case "wait for beside":
+            wait_for_beside(work)

@@ -206,11 +206,13 @@ def test_resources_of_evaluations_are_for_separate_ones() -> None:
 
 
 def test_a_networks_values_are_the_same_to_the_last_bit(here: Runs, tmp_path: Path) -> None:
+    pairs = {"kind": "shapes", "content": "captions", "count": 64, "captions_each": 1}
     changes = {
         "families": ["mammut"],
         "schedules": ["const", "const-cooldown"],
         "samples_seen": [320, 640],
-        "evaluate": ["shapes_losses"],
+        "tasks": {"few": {"kind": "losses", "set": pairs, "batch_size": 64}},
+        "evaluate": ["few"],
     }
     here.run(plan_of(**changes), TRAINER)
     apart = Runs(tmp_path / "apart", LocalExecutor)
@@ -220,3 +222,55 @@ def test_a_networks_values_are_the_same_to_the_last_bit(here: Runs, tmp_path: Pa
     assert outcome.exit_code == 0
     assert apart.results() == here.results()
     assert sum(bool(task) for _, _, task, *_ in here.results()) == 2 * 2 * 2
+
+
+def measured_by(runs: Runs) -> dict[int, int]:
+    """The number of the attempt that recorded what was measured, by samples seen."""
+    with Store(runs.db) as store, store.writing() as connection:
+        rows = connection.exec_driver_sql("SELECT samples_seen, attempt FROM measurement")
+        return dict(tuple(row) for row in rows)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("times", [0, 1], ids=["", "killed"])
+def test_a_checkpoint_is_measured_while_its_trunk_trains_on(
+    on_ray: Runs, here: Runs, times: int
+) -> None:
+    here.run(plan_of(**CONST))
+    on_ray.mischief(**training_on(do="kill", times=times))
+
+    outcome = on_ray.run(plan_of(**CONST))
+
+    assert counts(outcome) == (1, 0, 0, 0, 2 * len(METRICS))
+    assert on_ray.results() == here.results()
+    assert list(outcomes(on_ray).values()) == [["paused", "done"]]
+    # If what measured beside the training is killed, whoever measures afterwards does it.
+    assert measured_by(on_ray) == {640: 1 + times, 1280: 2}
+    assert steps(on_ray.directory("trunk")) == [*range(64, 1280 + 1, 64)]
+
+
+@pytest.mark.ray
+def test_a_driver_that_is_killed_while_something_is_measured_beside_goes_on(
+    stopped: Runs, here: Runs
+) -> None:
+    here.run(plan_of(**CONST))
+    stopped.mischief(**training_on(do="hang", times=1))
+    driver = start(stopped, "ray", "fake_trainer:train", json.dumps(CONST))
+    await_true(lambda: bool(list(stopped.checkpoints.glob("mischief-*beside.done"))))
+    driver.kill()
+    driver.communicate()
+    await_true(lambda: not started_by(driver))
+
+    outcome = stopped.run(plan_of(**CONST))
+
+    assert counts(outcome) == (1, 0, 0, 0, 2 * len(METRICS))
+    assert stopped.results() == here.results()
+    assert next(iter(outcomes(stopped).values()))[0] == "lost"
+
+
+def training_on(**beside: Any) -> dict[str, Any]:
+    """Training that waits before its last stop for what is measured beside it."""
+    return {
+        "tiny-a-trunk": {"at": 1280, "do": "wait for beside", "times": 1},
+        "beside": {"at": 640, "metric": "acc5", **beside},
+    }
