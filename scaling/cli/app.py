@@ -90,6 +90,8 @@ VARIADIC = (
     "--map",
     "--set",
     "--metric-columns",
+    "--pattern",
+    "--percent",
 )
 """Options that take all words up to the next option, as in `--compare clip mammut`."""
 

@@ -1,18 +1,29 @@
 """`scaling import`: other people's results, beside one's own."""
 
+import dataclasses
+import json
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scaling.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scaling.store import Store
+    from scaling.store.imports import ColumnMap
 
 
 def import_(
     path: Annotated[
         Path,
         typer.Argument(
-            help="A CSV or Parquet file, or a folder with measurements.csv and model_profile.csv."
+            help="A file, or a folder that is searched for files of all formats: CSV, Parquet, "
+            "JSON of CLIP_benchmark, log folders of open_clip."
         ),
     ],
     column: Annotated[
@@ -46,13 +57,45 @@ def import_(
     save_map: Annotated[
         Path | None, typer.Option(help="Write the mapping here, as YAML, to be used again.")
     ] = None,
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGEX ...",
+            help="What paths of JSON files, checkpoints and log folders say, in named groups: "
+            "'(?P<dataset>[^/_]+)_(?P<seed>[0-9]+)/checkpoints'.",
+        ),
+    ] = None,
+    family: Annotated[str | None, typer.Option(help="Short for --set family=.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Short for --set dataset=.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Short for --set schedule=.")] = None,
+    samples_per_epoch: Annotated[
+        str | None, typer.Option(help="Short for --set samples_per_epoch=.")
+    ] = None,
+    samples_seen: Annotated[
+        str | None, typer.Option(help="Short for --set samples_seen=: of every checkpoint.")
+    ] = None,
+    percent: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN ...",
+            help="Columns of a reference-study table that are in percent, where their numbers "
+            "leave it open.",
+        ),
+    ] = None,
     file_format: Annotated[
         str,
-        typer.Option("--format", help="published, export, table, or auto: by what is at PATH."),
+        typer.Option(
+            "--format",
+            help="published, export, clip-benchmark, open-clip, reference-study, table, or auto: "
+            "by what is in each file.",
+        ),
     ] = "auto",
     study: Annotated[
         str | None, typer.Option(help="The study to file them under (default: PATH's name).")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would come in, and write nothing.")
+    ] = False,
     db: options.Database = options.RESULTS,
     as_json: options.Json = False,
 ) -> None:
@@ -66,30 +109,83 @@ def import_(
     2 FLOPs per parameter and token. Optional: trial and seed, which tell training runs apart, and
     source. Counts may be written 12.8M, 300B, 1.4T.
     """
-    from scaling.store import Store
-    from scaling.store.imports import ColumnMap, read, record
-    from scaling.store.imports.column_map import parse_pairs
+    from scaling.store.imports import ColumnMap
 
-    columns = ColumnMap.load(map_file) if map_file else ColumnMap()
-    columns = columns.updated(
-        ColumnMap(
-            columns=parse_pairs("--map", column or []),
-            constants=parse_pairs("--set", constant or []),
-            metric_columns=tuple(
-                name.strip() for word in metric_columns or [] for name in word.split(",")
-            ),
-        )
-    )
-    imported = read(path, file_format, columns)
-    with Store(db) as store:
-        summary = record(store, imported, study=study)
+    short = {
+        "family": family,
+        "dataset": dataset,
+        "schedule": schedule,
+        "samples_per_epoch": samples_per_epoch,
+        "samples_seen": samples_seen,
+    }
+    columns = _column_map(column, constant, metric_columns, short)
+    columns = columns.updated(ColumnMap(patterns=tuple(pattern or ()), percent=_words(percent)))
+    if map_file:
+        columns = ColumnMap.load(map_file).updated(columns)
+    with _store(db, dry_run=dry_run) as store:
+        refused = _import(store, path, columns, file_format, study, dry_run, as_json)
     if save_map:
         columns.save(save_map)
         typer.echo(f"wrote {save_map}", err=True)
-    if as_json:
-        import dataclasses
-        import json
+    if refused:
+        raise typer.Exit(2)
 
-        typer.echo(json.dumps(dataclasses.asdict(summary), indent=2))
+
+def _column_map(
+    column: list[str] | None,
+    constant: list[str] | None,
+    metric_columns: list[str] | None,
+    short: dict[str, str | None],
+) -> "ColumnMap":
+    """What the options say; raises `DataError` if two of them say different things."""
+    from scaling.store.imports import ColumnMap
+    from scaling.store.imports.column_map import parse_pairs
+
+    said = [f"{name}={value}" for name, value in short.items() if value is not None]
+    return ColumnMap(
+        columns=parse_pairs("--map", column or []),
+        constants=parse_pairs("--set", [*(constant or []), *said]),
+        metric_columns=_words(metric_columns),
+    )
+
+
+def _words(given: list[str] | None) -> tuple[str, ...]:
+    return tuple(name.strip() for word in given or [] for name in word.split(","))
+
+
+@contextmanager
+def _store(db: Path, *, dry_run: bool) -> "Iterator[Store]":
+    """The store; for a dry run of what does not exist yet, one that vanishes."""
+    from scaling.store import Store
+
+    if dry_run and not Path(db).exists():
+        with tempfile.TemporaryDirectory() as folder, Store(Path(folder, "dry.db")) as store:
+            yield store
     else:
-        typer.echo(str(summary))
+        with Store(db) as store:
+            yield store
+
+
+def _import(
+    store: "Store",
+    path: Path,
+    columns: "ColumnMap",
+    file_format: str,
+    study: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> bool:
+    """Import what is at `path` and say what came in; whether something was refused."""
+    from scaling.store.imports import import_tree, read, record
+    from scaling.store.imports.formats import format_of_folder
+
+    if path.is_dir() and (format_of_folder(path) != "published"):
+        tree = import_tree(store, path, columns, name=file_format, study=study, dry_run=dry_run)
+        typer.echo(json.dumps(tree.as_dict(), indent=2) if as_json else str(tree))
+        return bool(tree.refused)
+    summary = record(store, read(path, file_format, columns), study, dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(summary) | {"dry_run": dry_run}, indent=2))
+    else:
+        typer.echo(f"{summary}\n  nothing was written: --dry-run" if dry_run else str(summary))
+    return False

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,6 +20,10 @@ class ColumnMap:
     """Values that hold for every row."""
     metric_columns: tuple[str, ...] = ()
     """Columns of a wide table, each a metric of its own name."""
+    patterns: tuple[str, ...] = ()
+    """Regular expressions whose named groups are fields, searched for in paths."""
+    percent: tuple[str, ...] = ()
+    """Columns that are in percent; they are divided by 100."""
 
     def updated(self, other: "ColumnMap") -> "ColumnMap":
         """With what `other` says, field by field, in the place of what is said here."""
@@ -28,6 +33,8 @@ class ColumnMap:
             constants={k: v for k, v in self.constants.items() if k not in said}
             | {**other.constants},
             metric_columns=other.metric_columns or self.metric_columns,
+            patterns=other.patterns or self.patterns,
+            percent=other.percent or self.percent,
         )
 
     def save(self, path: Path) -> None:
@@ -54,23 +61,21 @@ class ColumnMap:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise DataError(f"{path}: is not YAML: {error}") from error
-        known = ("columns", "constants", "metric_columns")
+        known = ("columns", "constants", "metric_columns", "patterns", "percent")
         if not isinstance(content, dict):
             raise DataError(f"{path}: is not a mapping with the keys {', '.join(known)}")
         problems = [unknown("key", str(key), known) for key in content if key not in known]
-        pairs = {}
+        pairs: dict[str, Any] = {}
         for key in known[:2]:
             pairs[key] = {
                 str(name): str(value)
                 for name, value in _pairs_of(content.get(key), key, problems).items()
             }
-        listed = content.get("metric_columns") or []
-        if not isinstance(listed, list):
-            problems.append("metric_columns: is not a list of columns")
-            listed = []
+        for key in known[2:]:
+            pairs[key] = _list_of(content.get(key), key, problems)
         if problems:
             raise DataError("\n  ".join([f"{path}:", *problems]))
-        return ColumnMap(**pairs, metric_columns=tuple(map(str, listed)))
+        return ColumnMap(**pairs)
 
 
 def parse_pairs(option: str, words: Iterable[str]) -> dict[str, str]:
@@ -100,3 +105,14 @@ def _pairs_of(content: object, key: str, problems: list[str]) -> Mapping[object,
         return content
     problems.append(f"{key}: is not a list of FIELD: NAME")
     return {}
+
+
+def _list_of(content: object, key: str, problems: list[str]) -> tuple[str, ...]:
+    if content is None:
+        return ()
+    if not isinstance(content, list):
+        problems.append(
+            f"{key}: is not a list of {'patterns' if key == 'patterns' else 'columns'}"
+        )
+        return ()
+    return tuple(map(str, content))

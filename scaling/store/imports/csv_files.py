@@ -1,11 +1,13 @@
 """Strict CSV: every cell parsed, every problem of a file in one message, nothing guessed."""
 
 import csv
+import gzip
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from scaling.errors import DataError, unknown
 
@@ -15,6 +17,7 @@ Parse = Callable[[str], Any]
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]{1,3})?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+/@:,()-]{0,199}")
 _SHOWN = 20
+_GZIP = b"\x1f\x8b"
 
 
 class CsvRow(NamedTuple):
@@ -99,17 +102,28 @@ def fraction(text: str) -> float:
 def lines(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Each line that is not blank, with its number."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with _open_text(path) as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             for cells in reader:
                 if cells:
                     yield reader.line_num, cells
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: is not a whole gzip file: {error}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not text in UTF-8: {error}") from error
     except csv.Error as error:
         raise DataError(f"{path}: line {reader.line_num}: is not CSV: {error}") from error
+
+
+def _open_text(path: Path) -> TextIO:
+    """The file as text, unpacked if it is packed by gzip, as its first bytes say."""
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+    if packed:
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def shown(text: str) -> str:

@@ -35,6 +35,25 @@ def read_texts(path: Path) -> RawTable:
     return _read_parquet(path) if start == PARQUET else _read_csv(path)
 
 
+def header_of(path: Path) -> list[str]:
+    """The names of its columns; raises `DataError`."""
+    with path.open("rb") as file:
+        start = file.read(len(PARQUET))
+    if start == PARQUET:
+        return _parquet_header(path)
+    numbered = lines(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+    return [column.strip() for column in next(numbered, (0, []))[1]]
+
+
+def _parquet_header(path: Path) -> list[str]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return [str(column) for column in parquet.read_schema(path).names]
+    except (ArrowException, OSError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
+
+
 def _read_csv(path: Path) -> RawTable:
     numbered = lines(path, "\t" if path.suffix.lower() == ".tsv" else ",")
     header = next(numbered, (0, []))[1]

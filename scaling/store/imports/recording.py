@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from scaling.errors import StoreError
-from scaling.store.imports.records import Imported, Measured
+from scaling.store.imports.curves import add_curves
+from scaling.store.imports.records import Imported, Measured, Run
 from scaling.store.planning import IMPORT, IMPORTED_GRID, add_cells, open_study
 from scaling.store.statements import chunks
 from scaling.store.states import TrialState
@@ -48,17 +49,24 @@ class ImportSummary:
         return "\n  ".join([*lines, *self.notes])
 
 
-def record(store: Store, imported: Imported, study: str | None = None) -> ImportSummary:
-    """Write `imported` into `study` (its own name unless given).
+def record(
+    store: Store, imported: Imported, study: str | None = None, *, dry_run: bool = False
+) -> ImportSummary:
+    """Write `imported` into `study` (its own name unless given), or find out what would be.
 
     Importing again changes nothing. Raises `StoreError` where it contradicts the store; nothing
-    is written then.
+    is written then, nor in a `dry_run`.
     """
     by_study = _by_study(imported, study)
-    with store.writing() as connection:
-        summaries = [
-            _record_study(connection, imported, name, rows) for name, rows in by_study.items()
-        ]
+    try:
+        with store.writing() as connection:
+            summaries = [
+                _record_study(connection, imported, name, rows) for name, rows in by_study.items()
+            ]
+            if dry_run:
+                raise _NothingIsWrittenError
+    except _NothingIsWrittenError:
+        pass
     return _together(summaries)
 
 
@@ -66,15 +74,14 @@ def _record_study(
     connection: Connection, imported: Imported, study: str, rows: Sequence[Measured]
 ) -> ImportSummary:
     trials: dict[str, dict[str, Any]] = {}
-    ids = []
-    for row in rows:
-        trial = _trial(study, imported, row)
-        ids.append(trials.setdefault(trial["id"], trial)["id"])
-    named = list(zip(ids, rows, strict=True))
+    named = _by_trial(study, imported, rows, trials)
+    curves = [(_add_to(trials, _trial(study, imported, c.run)), c) for c in imported.curves]
     study_id = _open(connection, imported, study, rows)
     _add_trials(connection, imported, trials)
-    add_cells(connection, study_id, [_cell(study_id, *each) for each in named])
+    cells = [_cell(study_id, trial, row) for trial, row in named if row.in_fits]
+    add_cells(connection, study_id, cells)
     new = _add_measurements(connection, imported, named)
+    add_curves(connection, curves)
     unpriced = [row.family for row in rows if row.gflops_per_sample is None]
     return ImportSummary(
         study=study,
@@ -93,7 +100,7 @@ def _by_study(imported: Imported, study: str | None) -> dict[str, list[Measured]
 
     Raises `StoreError` if several studies would become one.
     """
-    found: dict[str, list[Measured]] = {}
+    found: dict[str, list[Measured]] = {imported.study: []} if imported.curves else {}
     for row in imported.measurements:
         found.setdefault(row.exported.study if row.exported else imported.study, []).append(row)
     if study is None:
@@ -109,7 +116,7 @@ def _by_study(imported: Imported, study: str | None) -> dict[str, list[Measured]
 
 def _open(connection: Connection, imported: Imported, study: str, rows: Sequence[Measured]) -> int:
     """The id of the study, which an export also tells where its held-out range begins."""
-    exported = rows[0].exported
+    exported = rows[0].exported if rows else None
     if exported is None:
         return open_study(connection, study, IMPORT)
     before = connection.execute(
@@ -142,10 +149,36 @@ def _together(summaries: Sequence[ImportSummary]) -> ImportSummary:
     )
 
 
-def _trial(study: str, imported: Imported, row: Measured) -> dict[str, Any]:
+class _NothingIsWrittenError(Exception):
+    """Ends the transaction of a dry run."""
+
+
+def _by_trial(
+    study: str,
+    imported: Imported,
+    rows: Sequence[Measured],
+    trials: dict[str, dict[str, Any]],
+) -> list[tuple[str, Measured]]:
+    """Each measurement with the id of its trial, which is added to `trials`."""
+    ids: dict[tuple[Any, ...], str] = {}
+    named = []
+    for row in rows:
+        key = row.key()
+        if key not in ids:
+            ids[key] = _add_to(trials, _trial(study, imported, row))
+        named.append((ids[key], row))
+    return named
+
+
+def _add_to(trials: dict[str, dict[str, Any]], trial: dict[str, Any]) -> str:
+    return str(trials.setdefault(trial["id"], trial)["id"])
+
+
+def _trial(study: str, imported: Imported, row: Run) -> dict[str, Any]:
     identity = {"kind": "imported", "study": study, **row.identity()}
-    name = row.trial or format_count(row.samples_seen)
+    name = row.trial or (format_count(row.samples_seen) if isinstance(row, Measured) else "run")
     label = f"{row.family}-{row.model}-{row.dataset}-{row.schedule}-{name}"
+    exported = row.exported if isinstance(row, Measured) else None
     return {
         "id": f"{label}-{digest(identity)}",
         "family": row.family,
@@ -153,11 +186,13 @@ def _trial(study: str, imported: Imported, row: Measured) -> dict[str, Any]:
         "kind": "imported",
         "identity": identity,
         "seed": row.seed,
+        "batch_size": row.batch_size,
+        "learning_rate": row.learning_rate,
         "params": row.params,
         "gflops_per_sample_published": row.gflops_per_sample,
         "source": str(imported.path),
         "state": TrialState.IMPORTED,
-        **(row.exported.trial() if row.exported else {}),
+        **(exported.trial() if exported else {}),
     }
 
 

@@ -49,46 +49,89 @@ class Exported:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One number of one training run of somebody else's."""
+Setting = str | int | float | bool | None
 
-    place: str
-    """Where in the file it stands, such as 'line 7'."""
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training run of somebody else's."""
+
     family: str
     model: str
     dataset: str
     schedule: str
-    samples_seen: int
-    task: str
-    metric: str
-    value: float
-    source: str
-    """What the file says about where the number is from."""
     params: int | None
     gflops_per_sample: float | None
-    """Forward, None if unknown: the number stays out of fits over compute then."""
+    """Forward, None if unknown: its numbers stay out of fits over compute then."""
     seed: int = 0
     trial: str | None = None
     """The file's name of the training run, which then may be measured at several samples seen."""
-    exported: Exported | None = None
-    """Of an export alone."""
+    settings: tuple[tuple[str, Setting], ...] = ()
+    """Hyper-parameters by name: runs that differ in one are different trials."""
+    batch_size: int | None = None
+    """Global."""
+    learning_rate: float | None = None
+
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from others of the same study, to compare and to hash."""
+        return (
+            self.family,
+            self.model,
+            self.dataset,
+            self.schedule,
+            self.seed,
+            self.trial,
+            self.settings,
+        )
 
     def identity(self) -> dict[str, Any]:
-        """What tells its training run from others of the same study."""
+        """The same by name."""
         always = {
             "family": self.family,
             "model": self.model,
             "dataset": self.dataset,
             "schedule": self.schedule,
         }
-        length = {} if self.trial else {"samples_seen": self.samples_seen}
-        return always | length | self._if_given()
+        # Left out at their defaults, so that files without them keep the ids of their trials.
+        given = {"seed": self.seed, "trial": self.trial, "settings": dict(self.settings)}
+        return always | {name: value for name, value in given.items() if value}
 
-    def _if_given(self) -> dict[str, Any]:
-        """Left out at their defaults, so that files without them keep the ids of their trials."""
-        given = {"seed": self.seed, "trial": self.trial}
-        return {name: value for name, value in given.items() if value}
+
+@dataclass(frozen=True, kw_only=True)
+class Measured(Run):
+    """One number, and the training run whose it is."""
+
+    place: str
+    """Where in the file it stands, such as 'line 7'."""
+    samples_seen: int
+    task: str
+    metric: str
+    value: float
+    source: str
+    """What the file says about where the number is from."""
+    in_fits: bool = True
+    """False for a checkpoint on the way to another end of its schedule, which would be compared
+    with runs that were planned to end there."""
+    exported: Exported | None = None
+    """Of an export alone."""
+
+    def key(self) -> tuple[Any, ...]:
+        """See `Run.key`; a number without a run's name is a run of its own length."""
+        return (*super().key(), None if self.trial else self.samples_seen)
+
+    def identity(self) -> dict[str, Any]:
+        """See `Run.identity`."""
+        length = {} if self.trial else {"samples_seen": self.samples_seen}
+        return super().identity() | length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The training loss of a run."""
+
+    run: Run
+    points: Mapping[int, float]
+    """Loss by samples seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +149,7 @@ class Imported:
     """Where GFLOPs per sample are from, for people."""
     notes: tuple[str, ...] = field(default=())
     """What else people should know of it."""
+    curves: tuple[Curve, ...] = ()
 
 
 def once(measurements: Iterable[Measured]) -> tuple[list[Measured], list[str]]:
@@ -117,7 +161,7 @@ def once(measurements: Iterable[Measured]) -> tuple[list[Measured], list[str]]:
     firsts: dict[tuple[Any, ...], Measured] = {}
     problems = []
     for one in measurements:
-        trial = tuple(one.identity().items())
+        trial = one.key()
         first = firsts.setdefault(trial, one)
         problems += _cost_problems(first, one)
         number = kept.setdefault((trial, one.samples_seen, one.task, one.metric), one)
