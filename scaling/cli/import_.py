@@ -14,6 +14,7 @@ from scaling.cli import options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from scaling.database import ServerURL
     from scaling.store import Store
     from scaling.store.imports import ColumnMap
 
@@ -101,13 +102,18 @@ def import_(
 ) -> None:
     """Bring measurements at PATH into the store, under a study of their own.
 
-    Importing twice changes nothing; a file with anything wrong in it changes nothing either.
+    Importing twice changes nothing; a file with anything wrong in it changes nothing either. In a
+    folder that stops no other file, and the exit code is 2.
 
     A table needs the fields family, dataset, schedule, task, metric, value and samples_seen
     (samples or tokens), model or params, and its compute: compute_gflops or compute_flops (total,
     forward), training_flops (total, 3 x forward), gflops_per_sample (forward), or else params, at
     2 FLOPs per parameter and token. Optional: trial and seed, which tell training runs apart, and
-    source. Counts may be written 12.8M, 300B, 1.4T.
+    source.
+
+    JSON of CLIP_benchmark and log folders of open_clip do not say what was trained on. That, and
+    family, schedule, samples_seen or samples_per_epoch, epochs, seed, trial, gflops_per_sample are
+    found by --pattern in paths, or --set. Counts may be written 12.8M, 300B, 1.4T.
     """
     from scaling.store.imports import ColumnMap
 
@@ -154,11 +160,11 @@ def _words(given: list[str] | None) -> tuple[str, ...]:
 
 
 @contextmanager
-def _store(db: Path, *, dry_run: bool) -> "Iterator[Store]":
+def _store(db: "Path | ServerURL", *, dry_run: bool) -> "Iterator[Store]":
     """The store; for a dry run of what does not exist yet, one that vanishes."""
     from scaling.store import Store
 
-    if dry_run and not Path(db).exists():
+    if dry_run and isinstance(db, Path) and not db.exists():
         with tempfile.TemporaryDirectory() as folder, Store(Path(folder, "dry.db")) as store:
             yield store
     else:

@@ -41,6 +41,16 @@ class Log:
             yield next((epoch for epoch, values in waiting if values == rounded), None)
 
 
+def epoch_length(path: Path) -> int | None:
+    """The samples of an epoch by the first line of training in the log at `path`, if it is one."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            found = next((match for line in file if (match := _TRAIN.search(line))), None)
+    except OSError:
+        return None
+    return (int(found[3]) or None) if found else None
+
+
 def read_log(path: Path, samples_per_epoch: int | None) -> Log:
     """What the log at `path` says, with epochs of the given length or else of its own."""
     log = Log(samples_per_epoch)

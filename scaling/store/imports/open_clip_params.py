@@ -7,6 +7,8 @@ from typing import Any
 from scaling.store.imports.csv_files import data_error, name, shown
 from scaling.store.imports.fields import count
 from scaling.store.imports.json_files import text_of
+from scaling.store.imports.open_clip_log import FILE as LOG
+from scaling.store.imports.open_clip_log import epoch_length
 from scaling.store.imports.records import Setting
 
 FILE = "params.txt"
@@ -59,10 +61,11 @@ def read_params(folder: Path) -> dict[str, str]:
     problems = []
     for n, line in enumerate(text_of(path).splitlines(), start=1):
         option, colon, value = line.partition(": ")
-        option = option.removesuffix(":").strip()
-        if not option.isidentifier():
+        if not colon and option.endswith(":"):
+            option, colon = option[:-1], ":"
+        if not colon or not option.isidentifier():
             problems.append(f"line {n}: {shown(line)} is not OPTION: VALUE")
-        elif found.setdefault(option, value.strip() if colon else "") != value.strip():
+        elif found.setdefault(option, value.strip()) != value.strip():
             problems.append(f"line {n}: {option} is there twice, with different values")
     problems += [
         f"the option {key} is missing" for key in ("model", "batch_size") if key not in found
@@ -136,7 +139,10 @@ def fields_beside(*files: str) -> tuple[dict[str, Any], tuple[tuple[str, Setting
         except OSError:
             there = False
         if there:
-            return run_fields(folder)
+            fields, settings = run_fields(folder)
+            if length := epoch_length(folder / LOG):
+                fields.setdefault("samples_per_epoch", length)
+            return fields, settings
     return {}, ()
 
 

@@ -112,13 +112,15 @@ def import_tree(
 ) -> TreeSummary:
     """Import every file under the folder `root` into one study, each in a transaction of its own.
 
+    What an export holds keeps the names of its studies, unless `study` is given.
+
     A file that is refused stops no other. Raises `DataError` if nothing is in a known format.
     """
     found = find(root, name, columns)
     if not any(one.format or one.refusal for one in found):
         known = "; ".join(f"{name}: {format_.holds}" for name, format_ in FORMATS.items())
         raise DataError(f"{root} holds nothing in a format that can be imported ({known})")
-    study = study or root.resolve().name
+    asked, study = study, study or root.resolve().name
     imported: dict[str, ImportSummary] = {}
     refused = {str(one.path): one.refusal for one in found if one.refusal}
     for one in found:
@@ -126,7 +128,8 @@ def import_tree(
             continue
         try:
             content = read(one.path, one.format, _for(one.format, columns))
-            imported[str(one.path)] = record(store, content, study, dry_run=dry_run)
+            name_of_study = asked if one.format == "export" else study
+            imported[str(one.path)] = record(store, content, name_of_study, dry_run=dry_run)
         except ScalingError as error:
             refused[str(one.path)] = str(error)
     return TreeSummary(
@@ -146,7 +149,7 @@ def _for(format_: str, columns: ColumnMap) -> ColumnMap:
     """What of the mapping is for a format; in a folder of several, each takes its own."""
     if format_ == "table":
         return columns
-    if format_ == "published":
+    if format_ in ("published", "export"):
         return ColumnMap()
     if format_ == "reference-study":
         return ColumnMap(percent=columns.percent)
