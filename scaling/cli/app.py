@@ -27,6 +27,7 @@ from scaling.cli import (
     plot,
     predict,
     retry,
+    rm,
     run,
     show,
     slurm,
@@ -65,6 +66,7 @@ app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("export", short_help="Write measurements for pandas, R or a paper.")(export.export)
 app.command("ls", short_help="List studies, trials or measurements.")(ls.ls)
 app.command("show", short_help="Show everything about a trial.")(show.show)
+app.command("rm", short_help="Remove a study.")(rm.rm)
 app.command("sql", short_help="Ask the store with one SELECT.")(sql.sql)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)
 app.command("surface", short_help="Fit laws of size and samples.")(surface.surface)

@@ -19,6 +19,7 @@ from scaling.store import (
     planning,
     queries,
     recording,
+    removal,
     saved,
     throughput,
     tidy,
@@ -30,6 +31,7 @@ from scaling.store.evaluated import StudyTrial
 from scaling.store.lineage import Origin
 from scaling.store.overview import KnownTrial, Overview
 from scaling.store.queries import Compute, Filters, Recorded, Study
+from scaling.store.removal import Removal
 from scaling.store.saved import SavedTrial
 from scaling.store.states import Ending, Failure, TrialState, Worker
 from scaling.store.throughput import Measured
@@ -99,6 +101,11 @@ class Reader:
         """See `scaling.store.listing.dossier`."""
         with self._transaction() as connection:
             return listing.dossier(connection, prefix)
+
+    def removal(self, study: str) -> Removal:
+        """See `scaling.store.removal.removal`."""
+        with self._transaction() as connection:
+            return removal.removal(connection, study)
 
     def rows_that_fit(self, trial: Trial, execution: Execution) -> dict[str, int]:
         """See `scaling.store.memory.rows_that_fit`."""
@@ -249,6 +256,10 @@ class Store(Reader):
     def forget(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Forget checkpoints whose files were deleted."""
         self._write(lambda connection: lineage.forget(connection, checkpoints))
+
+    def remove(self, expected: Removal) -> None:
+        """See `scaling.store.removal.remove`."""
+        self._write(lambda connection: removal.remove(connection, expected))
 
     def retry(self, which: Retry) -> list[str]:
         """See `scaling.store.chances.retry`."""
