@@ -8,8 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from caption_group_files import (
+    SUGAR_CREPE,
+    WINOGROUND,
+    groups_in,
+    texts,
+    write_sugar_crepe,
+    write_winoground,
+)
 from clip_benchmark.datasets.sugar_crepe import SugarCrepe
 from clip_benchmark.metrics import image_caption_selection
+from small_sets import picture, write_set
 
 from scaling.datasets._webdataset.decoding import center_crop
 from scaling.errors import DataError
@@ -21,58 +30,12 @@ from scaling.evals._subject import Subject
 from scaling.families import FAMILIES
 from scaling.families._images import to_inputs
 from scaling.families._tokenizers import tokenize
-from tests.scaling.evaluation_sets.small_sets import picture, write_set
 
 CONFIG = FAMILIES.get("clip").models["tiny-a"]
-COLOURS = ("red", "blue", "green", "yellow")
-SUGAR_CREPE = {"folder": "sugar_crepe", "annotations": "swap_obj.json", "pictures": "val2017"}
-WINOGROUND = {
-    "folder": "winoground",
-    "annotations": "data/examples.jsonl",
-    "pictures": "data/images",
-}
-
-
-def texts(number: int) -> tuple[str, str]:
-    one, other = COLOURS[number % 4], COLOURS[(number + 1 + number // 4) % 4]
-    return f"a {one} circle above a {other} star", f"a {other} circle above a {one} star"
-
-
-def write_sugar_crepe(root: Path, count: int = 40) -> None:
-    folder = root / "sugar_crepe"
-    (folder / "val2017").mkdir(parents=True)
-    groups = {}
-    for number in range(count):
-        name = f"{number:012d}.jpg"
-        (folder / "val2017" / name).write_bytes(picture(number))
-        true, false = texts(number)
-        # Theirs have gaps in their numbers.
-        groups[str(3 * number)] = {"filename": name, "caption": true, "negative_caption": false}
-    (folder / "swap_obj.json").write_text(json.dumps(groups))
-
-
-def write_winoground(root: Path, count: int = 40) -> None:
-    images = root / "winoground" / "data" / "images"
-    images.mkdir(parents=True)
-    lines = []
-    for number in range(count):
-        names = [f"ex_{number}_img_{side}" for side in (0, 1)]
-        for side, name in enumerate(names):
-            (images / f"{name}.png").write_bytes(picture(2 * number + side, "png"))
-        true, other = texts(number)
-        lines.append(
-            {"id": number, "image_0": names[0], "image_1": names[1], "caption_0": true}
-            | {"caption_1": other, "tag": "Noun", "num_main_preds": 1}
-        )
-    (images.parent / "examples.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
 
 
 def task(options: dict[str, Any], kind: str = "image_caption_selection", **others: Any) -> Task:
     return Task.parse("mine", {"kind": kind, "set": options, **others})
-
-
-def groups_in(options: dict[str, str]) -> dict[str, Any]:
-    return {"kind": "image_caption_groups", **options}
 
 
 def subject_of(root: Path, family: str = "clip", **evaluation: Any) -> Subject:
