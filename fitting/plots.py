@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fitting.errors import gflops_text
-from fitting.style import STYLE, Look, label_errors, label_powers, look_of
+from fitting.style import STYLE, Look, label_errors, label_powers, look_of, powers_raised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,15 +35,10 @@ CURVE_POINTS = 300
 def law_text(fit: SeriesFit, symbol: str = "C") -> str:
     """The series and its law, powers raised; `symbol` is what the law is a function of."""
     law = fit.fit.law.describe(fit.fit.parameters)
-    law = re.sub(r"(\d|^)e([+-])0*(\d+)", _power_of_ten, law)
+    law = powers_raised(law, math=True).replace(",", "{,}")
     law = re.sub(r"\^(-[\d.]+)", r"^{\1}", law)
     law = law.replace(" C^", rf"\,{symbol}^").replace(" (C ", rf"\,({symbol} ")
     return f"{fit.series.family}: ${law}$"
-
-
-def _power_of_ten(match: re.Match[str]) -> str:
-    sign = "-" if match[2] == "-" else ""
-    return rf"{match[1]}{{\times}}10^{{{sign}{match[3]}}}"
 
 
 def draw_fit(
@@ -56,8 +51,15 @@ def draw_fit(
     """
     series = fit.series
     look = look or look_of(series.family, [series.family])
+    area = _area()
     ax.scatter(
-        series.gflops, series.error, s=9, color=look.color, marker=look.marker, alpha=0.18, lw=0
+        series.gflops,
+        series.error,
+        s=9 * area,
+        color=look.color,
+        marker=look.marker,
+        alpha=0.18,
+        lw=0,
     )
     gflops = np.geomspace(fit.fit.gflops[0], max(end, fit.largest_measured), num=CURVE_POINTS)
     law = fit.fit.predict(gflops)
@@ -74,7 +76,7 @@ def draw_fit(
     ax.scatter(
         fit.frontier.gflops,
         fit.frontier.error,
-        s=22,
+        s=22 * area,
         color=look.color,
         marker=look.marker,
         edgecolors="white",
@@ -84,10 +86,10 @@ def draw_fit(
     ax.scatter(
         fit.held_out.gflops,
         fit.held_out.error,
-        s=42,
+        s=42 * area,
         color=look.color,
         marker="x",
-        linewidths=1.8,
+        linewidths=1.8 * area**0.5,
         zorder=4,
     )
 
@@ -163,23 +165,40 @@ def mark_crossing(ax: Axes, crossing: Crossing, a: SeriesFit) -> None:
         return
     over = ax.get_xaxis_transform()
     ax.axvline(at, color="0.35", lw=0.8, ls=":")
-    ax.scatter([at], [error], s=70, facecolors="none", edgecolors="black", lw=1.1, zorder=5)
+    area = _area()
+    ring: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "lw": 1.1, "zorder": 5}
+    ax.scatter([at], [error], s=70 * area, **ring)
     if low is not None or high is not None:
         ends = max(low or left, left), min(high or right, right)
-        ax.hlines(0.985, *ends, transform=over, color="0.35", lw=2.5)
+        ax.hlines(0.985, *ends, transform=over, color="0.35", lw=2.5 * area**0.5)
         for end, bound, arrow in ((ends[0], low, "<"), (ends[1], high, ">")):
             if bound is None:
-                ax.plot(end, 0.985, arrow, transform=over, color="0.35", ms=7, clip_on=False)
+                ax.plot(
+                    end,
+                    0.985,
+                    arrow,
+                    transform=over,
+                    color="0.35",
+                    ms=7 * _area() ** 0.5,
+                    clip_on=False,
+                )
+    text = f"{gflops_text(at)} GFLOPs\n{a.level:.0%}: {crossing.interval_text}"
     # Error falls with compute, so the upper right corner is free of curves.
     ax.annotate(
-        f"laws cross at {gflops_text(at)} GFLOPs\n{a.level:.0%}: {crossing.interval_text}",
+        powers_raised(f"laws cross at {text}"),
         (0.985, 0.965),
         xycoords="axes fraction",
         ha="right",
         va="top",
         fontsize=mpl.rcParams["legend.fontsize"],
         color="0.2",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
     )
+
+
+def _area() -> float:
+    """Size of symbols of this style, 1 on screens."""
+    return float(mpl.rcParams["lines.markersize"] / 6.0) ** 2
 
 
 def _legends(ax: Axes, fits: Sequence[SeriesFit]) -> None:

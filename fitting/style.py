@@ -5,6 +5,7 @@ Nothing here changes matplotlib's global state: figures are made inside `mpl.rc_
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,6 +51,7 @@ PAPER: dict[Any, Any] = {
     "ytick.labelsize": 6.5,
     "legend.fontsize": 6.0,
     "lines.linewidth": 1.1,
+    "lines.markersize": 4.0,
     "savefig.dpi": 200,
     # Letters stay letters in a PDF, so that a reader can search and a publisher can check fonts.
     "pdf.fonttype": 42,
@@ -117,6 +119,17 @@ def paper_size(panels: int, column: Column) -> tuple[int, int, tuple[float, floa
     rows = -(-panels // columns)
     height = PANEL_HEIGHT * 1.5 if column == "double" and columns == 1 else PANEL_HEIGHT
     return rows, columns, (WIDTHS[column], rows * height + 0.3)
+
+
+def powers_raised(text: str, *, math: bool = False) -> str:
+    """`text` with 7.0e+10 as a power of ten; `math` if it stands between dollars already."""
+    edge = "" if math else "$"
+
+    def raised(match: re.Match[str]) -> str:
+        sign = "-" if match[2] == "-" else ""
+        return rf"{edge}{match[1]}{{\times}}10^{{{sign}{match[3]}}}{edge}"
+
+    return re.sub(r"([\d.]+)e([+-]?)0*(\d+)", raised, text)
 
 
 def label_errors(ax: Axes, low: float, high: float) -> None:

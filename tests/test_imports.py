@@ -93,6 +93,6 @@ def test_fit_and_plot_import_neither_torch_nor_ray(tmp_path: Path) -> None:
 
 
 def test_fitting_imports_nothing_of_scaling_torch_ray_or_sqlalchemy(tmp_path: Path) -> None:
-    there = imported_by("import fitting, fitting.plots", tmp_path)
+    there = imported_by("import fitting, fitting.plots, fitting.figures", tmp_path)
 
     assert not there & {"scaling", "torch", "ray", "sqlalchemy"}

@@ -18,6 +18,7 @@ from scaling.cli import (
     data,
     eval_,
     export,
+    figures,
     fit,
     import_,
     logs,
@@ -76,6 +77,7 @@ app.command("backtest", short_help="Check laws and intervals on held-out compute
     backtest.backtest
 )
 app.add_typer(data.data, name="data", short_help="Make, check and shrink shards.")
+app.command("figures", short_help="Draw a study's figures by recipe.")(figures.figures)
 app.command("plot", short_help="Draw error against compute.")(plot.plot)
 app.add_typer(
     checkpoints.app, name="checkpoints", short_help="List weights, and write them for open_clip."

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fitting import Analysis, Options, analyse
 from fitting.plots import draw_comparison, draw_fit, figure_comparison
-from fitting.style import LOOKS, look_of
+from fitting.style import LOOKS, look_of, powers_raised
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_legend_shows_the_law_and_the_crossing_its_value(ax: Axes, analysis: Ana
     )
     assert "held-out frontier" in entries
     notes = " ".join(text.get_text() for text in ax.texts)
-    assert comparison.crossing.interval_text in notes
+    assert powers_raised(comparison.crossing.interval_text) in notes
 
 
 def test_families_look_the_same_everywhere_and_differ_in_grey_print() -> None:
