@@ -5,6 +5,7 @@ ScalingError
 ├── DataError       data that is missing or cannot be read
 ├── StoreError      a store that is empty, in use, or not ours
 ├── StorageError    a place for checkpoints that cannot be used, or does not answer
+├── NoRoomError     a disk without room for what is to be written; there may be some later
 └── ResourceError   a request that this machine or cluster can never satisfy
 """
 
@@ -30,6 +31,10 @@ class StoreError(ScalingError):
 
 class StorageError(ScalingError):
     """A place for checkpoints cannot be used, or does not answer, or has lost one."""
+
+
+class NoRoomError(ScalingError):
+    """A disk has no room for what is to be written; there may be some later."""
 
 
 class ResourceError(ScalingError):

@@ -50,3 +50,11 @@ def format_seconds(seconds: float) -> str:
     if seconds < 86400:
         return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60):02d} min"
     return f"{int(seconds // 86400)} d {int(seconds % 86400 // 3600)} h"
+
+
+def format_bytes(count: float) -> str:
+    """Bytes for people, with three digits."""
+    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):
+        if count >= size:
+            return f"{count / size:.{3 if count < 1000 * size else 4}g} {unit}"
+    return f"{count / 2**10:.3g} KiB"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from scaling.cost import shared
 from scaling.planning.sharing import rows
-from scaling.units import format_count, format_gflops, format_seconds
+from scaling.units import format_bytes, format_count, format_gflops, format_seconds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,8 +77,8 @@ def _takes(estimate: "Estimate") -> "Table":
             format_gflops(its.gflops),
             f"{mark}{_rate(its.pace.samples_per_second)}",
             _hours(its.device_seconds),
-            unknown + _bytes(its.memory.total),
-            _bytes(its.checkpoints * its.bytes_per_checkpoint),
+            unknown + format_bytes(its.memory.total),
+            format_bytes(its.checkpoints * its.bytes_per_checkpoint),
         )
     return table
 
@@ -155,7 +155,7 @@ def _makespan(estimate: "Estimate") -> str:
 
 def _disk(estimate: "Estimate") -> str:
     checkpoints = sum(its.checkpoints for its in estimate.models)
-    return f"{_bytes(estimate.disk_bytes)} for {checkpoints:,} checkpoints, one at each stop"
+    return f"{format_bytes(estimate.disk_bytes)} for {checkpoints:,} checkpoints, one at each stop"
 
 
 def _sharing(plan: "Plan", estimate: "Estimate") -> Iterator[tuple[str, str]]:
@@ -225,10 +225,3 @@ def _rate(samples_per_second: float) -> str:
     return (
         f"{samples_per_second:,.0f}" if samples_per_second >= 10 else f"{samples_per_second:.2g}"
     )
-
-
-def _bytes(count: float) -> str:
-    for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20)):
-        if count >= size:
-            return f"{count / size:.{3 if count < 1000 * size else 4}g} {unit}"
-    return f"{count / 2**10:.3g} KiB"

@@ -18,6 +18,7 @@ class Class(StrEnum):
     DIVERGED = "diverged"
     PREEMPTED = "preempted"
     SETUP = "setup"
+    NO_ROOM = "no-room"
     REFUSED = "refused"
 
 
@@ -33,7 +34,7 @@ def retry(
             "--class",
             metavar="CLASS",
             help="That failed for this reason, whatever the state: oom, hang, infra, bug, "
-            "diverged, preempted, setup or refused (repeat for several).",
+            "diverged, preempted, setup, no-room or refused (repeat for several).",
         ),
     ] = None,
     trials: Annotated[

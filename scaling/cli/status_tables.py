@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scaling.database import Database
-from scaling.orchestrator.display import lines_about, time_left
+from scaling.orchestrator.display import lines_about, nothing_starts, time_left
 from scaling.orchestrator.running_table import running_table
 from scaling.orchestrator.status import Driver, Status
 from scaling.store import FailedTrial, TrialState
@@ -24,6 +24,8 @@ def picture(
     parts: list[RenderableType] = [Text(f"{db}: {_about(found.driver)}", style="bold")]
     if found.progress:
         parts.append(Text(_how_far(found)))
+    if reason := found.progress.get("waiting"):
+        parts.append(Text(nothing_starts(reason), style="yellow"))
     parts += [Text(), _states(found)]
     if running := found.running:
         parts += [Text(), running_table(running, _SHOWN_RUNNING, console.width)]

@@ -46,6 +46,10 @@ class Display(Protocol):
         """An attempt has found these; what is not progress is recorded already."""
         ...
 
+    def waiting(self, reason: str) -> None:
+        """Nothing starts, for a `reason`; if that is empty, trials start again."""
+        ...
+
     def tick(self) -> None:
         """Nothing happened for a moment."""
         ...
@@ -88,6 +92,10 @@ class Several:
     def events(self, events: Sequence[Event]) -> None:
         """See `Display.events`."""
         self._each(lambda display: display.events(events))
+
+    def waiting(self, reason: str) -> None:
+        """See `Display.waiting`."""
+        self._each(lambda display: display.waiting(reason))
 
     def tick(self) -> None:
         """See `Display.tick`."""
@@ -152,6 +160,10 @@ class Lines:
         for line in lines_about(events):
             self._say(line)
 
+    def waiting(self, reason: str) -> None:
+        """See `Display.waiting`."""
+        self._say(nothing_starts(reason) if reason else "there is room: trials start again")
+
     def tick(self) -> None:
         """See `Display.tick`; now and then a line about everything."""
         if time.monotonic() - self._summed_up >= self._seconds_between_sums:
@@ -191,6 +203,11 @@ def lines_in(path: Path) -> Iterator[Lines]:
     finally:
         with doing_without():
             file.close()
+
+
+def nothing_starts(reason: str) -> str:
+    """Why a run does not get on as it should."""
+    return f"nothing starts, what runs goes on: {reason}"
 
 
 def how_far(tally: Tally) -> str:

@@ -75,6 +75,10 @@ class EventLog:
                 continue
             self._of_trial(kind, event.trial_id, **fields)
 
+    def waiting(self, reason: str) -> None:
+        """See `Display.waiting`."""
+        self._write("waiting", reason=reason)
+
     def tick(self) -> None:
         """See `Display.tick`."""
 

@@ -9,8 +9,8 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import wait
@@ -21,6 +21,7 @@ from scaling.families import World
 from scaling.orchestrator.executor import Died, Done
 from scaling.orchestrator.rank import Order
 from scaling.orchestrator.worker import Crash, Message
+from scaling.storage.scratch import held, scratch_folder, sweep
 from scaling.trial import Work
 
 _SECONDS_FOR_WITNESSES = 1.0
@@ -84,8 +85,13 @@ class Gang:
         self, trainer: str, work: Work, log: Path, visible_gpus: list[str | None]
     ) -> None:
         """Start a process for each of `visible_gpus`, which it sees as its only GPU."""
-        self._folder = tempfile.TemporaryDirectory(prefix="scaling-")
-        meeting = f"file://{self._folder.name}/meeting"
+        # Held, so that what a killed driver leaves is deleted by the next gang on this machine.
+        scratch = scratch_folder(None)
+        sweep(scratch)
+        folder = scratch / f"gang-{uuid.uuid4()}"
+        self._folder = contextlib.ExitStack()
+        self._folder.enter_context(held(folder))
+        meeting = f"file://{folder}/meeting"
         size = len(visible_gpus)
         self._ranks: list[_Rank] = []
         for rank, visible in enumerate(visible_gpus):
@@ -116,7 +122,7 @@ class Gang:
             rank.connection.close()
             if rank.log.exists() and not rank.log.stat().st_size:
                 rank.log.unlink()
-        self._folder.cleanup()
+        self._folder.close()
 
     @property
     def _open(self) -> list[_Rank]:

@@ -9,8 +9,8 @@ FAILURES_IN_A_ROW = 3
 FAST_SECONDS = 60.0
 """Whatever took longer is not counted: it uses up little."""
 
-_OF_TRIALS = {"oom", "diverged", "preempted"}
-"""Ends that say nothing about the node."""
+_NOT_OF_NODES = {"oom", "diverged", "preempted", "no-room"}
+"""Ends that say nothing about the node: of the trial's making, or of a disk that all share."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Health:
 
         A bug is held against a node only if another one has worked: it may be the trainer's.
         """
-        if not node or kind in _OF_TRIALS or seconds > FAST_SECONDS:
+        if not node or kind in _NOT_OF_NODES or seconds > FAST_SECONDS:
             return False
         if kind == "bug" and not any(
             record.has_worked for name, record in self._records.items() if name != node

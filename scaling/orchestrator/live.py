@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from scaling.orchestrator.display import how_far, lines_about
+from scaling.orchestrator.display import how_far, lines_about, nothing_starts
 from scaling.orchestrator.running_table import running_table
 from scaling.orchestrator.status_file import described
 from scaling.orchestrator.tally import Tally, Task
@@ -33,6 +33,7 @@ class Live:
         self._lines: deque[str] = deque(maxlen=_SHOWN_MEASURED)
         self._failed: dict[str, str] = {}
         self._is_ready = False
+        self._waiting = ""
         self._drawn = 0.0
 
     def begin(self, tasks: Sequence[Task], done: int, failed: Mapping[str, Failure]) -> None:
@@ -65,6 +66,11 @@ class Live:
         self._lines.extend(lines_about(events))
         self._draw()
 
+    def waiting(self, reason: str) -> None:
+        """See `Display.waiting`."""
+        self._waiting = reason
+        self._draw(now=True)
+
     def tick(self) -> None:
         """See `Display.tick`."""
         self._draw()
@@ -94,6 +100,9 @@ class Live:
         # A failure is two lines or so; one line is left for the cursor, two for headings.
         rows = self._console.height - len(lines) - 2 * len(failures) - 4
         parts: list[RenderableType] = [self._headline()]
+        if self._waiting:
+            parts.append(Text(nothing_starts(self._waiting), style="yellow"))
+            rows -= 2
         if running:
             shown = min(_SHOWN_RUNNING, max(_LEAST_RUNNING, rows))
             parts.append(running_table(running, shown, self._console.width))

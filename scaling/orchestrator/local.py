@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from math import inf
 from pathlib import Path
@@ -15,6 +16,9 @@ from scaling.orchestrator.worker import TRAINER, Crash, Message, attempt
 from scaling.plan import PlannedTrial, Resources
 from scaling.train.rows import check_together
 from scaling.trial import Work
+
+_SECONDS_OF_IDLENESS = 0.05
+"""Between looks for something to do."""
 
 
 class LocalExecutor:
@@ -79,6 +83,8 @@ class LocalExecutor:
         elif self._messages is not None:
             messages = [next(self._messages, Done())]
         else:
+            # Whatever it is that nothing starts for, it is looked for again.
+            time.sleep(min(seconds, _SECONDS_OF_IDLENESS))
             return []
         if messages and isinstance(messages[-1], Done | Crash | Died):
             self._gang = self._messages = None

@@ -18,6 +18,7 @@ from scaling.orchestrator.policy import Policy
 from scaling.orchestrator.queue import Queue
 from scaling.orchestrator.remaining import Remaining, remaining
 from scaling.orchestrator.retention import Retention
+from scaling.orchestrator.room import Room
 from scaling.orchestrator.settling import left_behind, settle
 from scaling.orchestrator.stalls import Watch
 from scaling.orchestrator.start import Start, start_of
@@ -94,11 +95,14 @@ class Loop:
         self._beside = Beside(executor, files, store)
         self._judge = Judge()
         self._health = Health()
+        self._room = Room(files)
         self.done = 0
         self.failed = dict(found.failed)
         """In this run or in an earlier one."""
         self.blocked = dict(found.blocked)
         self.measurements = 0
+        self.lack_of_room = ""
+        """Why the run ended although nobody stopped it, if that is why."""
 
     def run(self, stop: StopRequest, policy: Policy) -> None:
         """Go on until all that can be done is done, `stop` is made, or the allowance ends."""
@@ -109,6 +113,10 @@ class Loop:
             self._beside.start_what_fits(
                 self._queue.evaluation, policy.stall_seconds, self._deadline
             )
+            self._room.tell(self._show)
+            if self._room.is_hopeless:
+                self.lack_of_room = self._room.lack
+                return
             if not self._running and self._queue.is_over_budget:
                 assert self._queue.may_go_on or not self._queue, "trials wait for a lost trunk"
                 return
@@ -172,10 +180,13 @@ class Loop:
     def _start_what_fits(self) -> None:
         # How long a trial may take that still finds a place, by what it occupies.
         longest: dict[Resources, float] = {}
+        self._room.look(attempt.phase for attempt in self._running.values())
         for phase in self._queue:
             resources = phase.planned.resources
             limit = longest.get(resources, inf)
             if not limit or (seconds := self._allowance.seconds(phase)) > limit:
+                continue
+            if not self._room.has_place_for(phase):
                 continue
             slot = self._executor.free(resources, seconds)
             if slot is None:
@@ -202,6 +213,7 @@ class Loop:
             return
         attempt = _Attempt(phase, self._store.start_attempt(trial_id, start.began))
         self._running[slot] = attempt
+        self._room.promise(phase)
         self._watches[slot] = Watch(self._policy.stall_seconds)
         self._files.clear(trial_id, attempt.number)
         words = f"attempt {attempt.number}"
@@ -270,7 +282,10 @@ class Loop:
                 del self._running[slot]
                 self._suspect(slot, attempt, message.kind)
                 slices = self._store.slices_without_progress(attempt.trial_id)
-                self._conclude(attempt, self._judge.crash(message, slices))
+                verdict = self._judge.crash(attempt.trial_id, message, slices)
+                if message.kind == "no-room" and verdict.delay:
+                    self._room.was_missing(message.text, verdict.delay)
+                self._conclude(attempt, verdict)
             case Died():
                 del self._running[slot]
                 self._suspect(slot, attempt, "died")
@@ -291,6 +306,7 @@ class Loop:
                 self._health.went_well(self._executor.node(slot))
                 if attempt.phase.does == "training":
                     self._measure_beside(attempt)
+                self._judge.saved(attempt.trial_id)
             self._tell(attempt.planned, events)
             for event in events:
                 if isinstance(event, Progress):
@@ -316,7 +332,8 @@ class Loop:
         attempt = self._running.pop(slot)
         self._executor.drop(slot)
         self._suspect(slot, attempt, "hung")
-        self._files.end_log(attempt.trial_id, attempt.number)
+        with doing_without():
+            self._files.end_log(attempt.trial_id, attempt.number)
         log = self._files.place_of_log(attempt.trial_id, attempt.number)
         verdict = self._judge.hang(attempt.trial_id, log, str(self._watches[slot]))
         events = left_behind(self._files, attempt.trial_id, attempt.number)
@@ -372,6 +389,7 @@ class Loop:
         """Show what is recorded, let start what waited for it, delete what it supersedes."""
         self._show.events(events)
         self._allowance.saw(events)
+        self._room.saw(planned, events)
         for event in events:
             if isinstance(event, Checkpoint):
                 self._queue.release(event.trial_id, event.samples_seen)

@@ -18,20 +18,24 @@ class Outcome:
     """Not finished because the run was stopped."""
     beyond_budget: int = 0
     """Not finished because a budget ended."""
+    without_room: int = 0
+    """Not finished because for long there was no room for checkpoints."""
     stopped_early: int = 0
     """Members of sweeps that others left behind, in this run or in an earlier one."""
     budget: str = ""
     """The limits of the run and what was spent of them, for people."""
+    lack_of_room: str = ""
+    """What was missing where, for people, if the run ended for that."""
     measurements: int
     """Recorded by this run."""
     seconds: float
 
     @property
     def exit_code(self) -> int:
-        """0 if all is done, 1 if trials failed, 3 if a budget ended first, 130 after Ctrl-C."""
+        """0: all is done, 1: trials failed or lacked room, 3: a budget ended, 130: Ctrl-C."""
         if self.interrupted:
             return 130
-        if self.failed or self.blocked:
+        if self.failed or self.blocked or self.without_room:
             return 1
         return 3 if self.beyond_budget else 0
 
@@ -43,6 +47,7 @@ class Outcome:
             or self.blocked
             or self.interrupted
             or self.beyond_budget
+            or self.without_room
             or self.stopped_early
         ):
             return f"nothing to do: all {self.already_done} trials are complete"
@@ -52,7 +57,7 @@ class Outcome:
             "failed": self.failed,
             "blocked": self.blocked,
             "stopped early": self.stopped_early,
-            "not finished": self.interrupted + self.beyond_budget,
+            "not finished": self.interrupted + self.beyond_budget + self.without_room,
         }
         trials = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
         sentence = f"trials: {trials}; {self.measurements} measurements recorded in "
@@ -63,6 +68,8 @@ class Outcome:
             sentence += f"; {self.budget}"
         if self.beyond_budget:
             sentence += "; the budget ended: run the same command again to go on"
+        if self.without_room:
+            sentence += f"; {self.lack_of_room}: make room, and run the same command again"
         if self.interrupted:
             sentence += "; stopped: run the same command again to go on"
         return sentence

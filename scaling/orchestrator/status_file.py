@@ -44,6 +44,7 @@ class StatusFile:
             "checkpoints": str(checkpoints),
         }
         self._tally = Tally([], 0)
+        self._waiting = ""
         self._written = -float("inf")
 
     def begin(self, tasks: Sequence[Task], done: int, failed: Mapping[str, Failure]) -> None:
@@ -68,6 +69,11 @@ class StatusFile:
         self._tally.events(events)
         self.tick()
 
+    def waiting(self, reason: str) -> None:
+        """See `Display.waiting`."""
+        self._waiting = reason
+        self._write()
+
     def tick(self) -> None:
         """See `Display.tick`."""
         if time.monotonic() - self._written >= SECONDS_BETWEEN:
@@ -90,6 +96,7 @@ class StatusFile:
                 "fraction": tally.fraction,
                 "samples_per_second": tally.samples_per_second,
                 "seconds_left": tally.seconds_left(),
+                "waiting": self._waiting if not ended else "",
                 "running": [described(task) for task in tally.running] if not ended else [],
             }
         )

@@ -10,7 +10,12 @@ from scaling.plan import Plan
 from scaling.store import Failure, FailureKind, Recorded
 from scaling.trial import Cooldown
 
-_TRIED_AGAIN = {FailureKind.INFRA, FailureKind.SETUP, FailureKind.BLOCKED}
+_TRIED_AGAIN = {
+    FailureKind.INFRA,
+    FailureKind.SETUP,
+    FailureKind.NO_ROOM,
+    FailureKind.BLOCKED,
+}
 """Failures that each run tries again: the machine, the data or the disk may have been mended."""
 
 

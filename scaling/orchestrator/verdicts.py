@@ -12,6 +12,9 @@ DEATHS_IN_A_ROW = 3
 HANGS = 2
 """How often a trial is tried again after it hung, in one run."""
 
+LACKS_OF_ROOM = 4
+"""How often a trial is tried again after it found no room on a disk and had saved nothing."""
+
 SLICES_WITHOUT_PROGRESS = 3
 """How often a trial may be preempted without any progress, in all runs, before it is left out."""
 
@@ -19,6 +22,9 @@ _BACKOFF_SECONDS = 1.0
 """Before the first try after a death; doubled with each."""
 
 _MOST_BACKOFF_SECONDS = 60.0
+
+_SECONDS_FOR_ROOM = 10.0
+"""Before the first try after a lack of room; doubled with each."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ class Judge:
         """No attempt has failed yet."""
         self._deaths: defaultdict[str, int] = defaultdict(int)
         self._hangs: defaultdict[str, int] = defaultdict(int)
+        self._lacks: defaultdict[str, int] = defaultdict(int)
 
-    def crash(self, crash: Crash, slices: int) -> Verdict:
+    def crash(self, trial_id: str, crash: Crash, slices: int) -> Verdict:
         """Of an exception; `slices` is how often the trial was preempted in a row, this included.
 
         Only those without progress count.
@@ -54,10 +61,25 @@ class Judge:
                 return Verdict(Ending("oom", TrialState.PENDING), 0.0, note)
             case "oom":
                 return failed(FailureKind.OOM, crash.text, "oom")
+            case "no-room":
+                return self._no_room(trial_id, crash.text)
             case "preempted":
                 return self.preempted(crash.text, slices)
             case kind:
                 return failed(FailureKind(kind), crash.text)
+
+    def saved(self, trial_id: str) -> None:
+        """Note that there was room for a checkpoint."""
+        self._lacks.pop(trial_id, None)
+
+    def _no_room(self, trial_id: str, text: str) -> Verdict:
+        self._lacks[trial_id] = lacks = self._lacks[trial_id] + 1
+        if lacks > LACKS_OF_ROOM:
+            return failed(FailureKind.NO_ROOM, text, "no-room")
+        delay = min(_SECONDS_FOR_ROOM * 2 ** (lacks - 1), _MOST_BACKOFF_SECONDS)
+        return Verdict(
+            Ending("no-room", TrialState.PENDING), delay, f"{text}; again in {delay:g} s"
+        )
 
     def preempted(self, text: str, slices: int) -> Verdict:
         """Of a request to stop; see `crash`."""

@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from scaling.errors import ScalingError, StorageError
+from scaling.errors import NoRoomError, ScalingError, StorageError
 from scaling.full_disk import doing_without, is_full_disk
 from scaling.orchestrator.fitting_rows import fitting
 from scaling.orchestrator.mirror import InPlace, mirrored
@@ -47,7 +47,7 @@ class Batch:
     events: tuple[Event, ...]
 
 
-CrashKind = Literal["bug", "setup", "oom", "diverged", "preempted"]
+CrashKind = Literal["bug", "setup", "no-room", "oom", "diverged", "preempted"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,10 @@ def attempt(trainer: str, work: Work, log: Path, **rank: Any) -> Iterator[Messag
     except StorageError as error:
         # Nothing is told that is not kept; the trial goes on from what is.
         yield Crash("setup", _in_words(error))
+    except OSError as error:
+        if not is_full_disk(error):
+            raise
+        yield Crash("no-room", _in_words(error))
 
 
 def _events(
@@ -176,7 +180,9 @@ def _device() -> str:
 def _kind(error: Exception) -> CrashKind:
     if isinstance(error, Diverged):
         return "diverged"
-    if isinstance(error, ScalingError) or is_full_disk(error):
+    if isinstance(error, NoRoomError) or is_full_disk(error):
+        return "no-room"
+    if isinstance(error, ScalingError):
         return "setup"
     # torch.OutOfMemoryError, by name because torch may not be imported here.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -1,6 +1,7 @@
 """A folder that all nodes see under the same path; attempts work in it."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -26,6 +27,13 @@ class Folder:
 
     def check(self) -> None:
         """See `Storage.check`; a folder that cannot be written fails the first trial."""
+
+    def free_bytes(self) -> int | None:
+        """See `Storage.free_bytes`: on its file system; quotas are not known."""
+        for folder in (self.root, *self.root.parents):
+            with suppress(OSError):
+                return shutil.disk_usage(folder).free
+        return None
 
     def workplace(self, trial_id: str, attempt: int) -> Path:
         """See `Storage.workplace`: where the files are to stay."""

@@ -26,6 +26,10 @@ class Storage(Protocol):
         """Raise `StorageError` if nothing can be written there."""
         ...
 
+    def free_bytes(self) -> int | None:
+        """How much can still be written there; None if nobody knows."""
+        ...
+
     def workplace(self, trial_id: str, attempt: int) -> Path:
         """The folder on an attempt's machine in which it works."""
         ...

@@ -89,6 +89,10 @@ class Remote:
         except Exception as error:
             raise StorageError(f"{self}: cannot be written to: {_in_words(error)}") from error
 
+    def free_bytes(self) -> int | None:
+        """See `Storage.free_bytes`."""
+        return None
+
     def workplace(self, trial_id: str, attempt: int) -> Path:
         """See `Storage.workplace`: on the disk of its node."""
         digest = hashlib.sha256(self.address.encode()).hexdigest()[:8]

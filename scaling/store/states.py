@@ -26,7 +26,9 @@ class FailureKind(StrEnum):
 
     BUG = "bug"
     SETUP = "setup"
-    """Data, a file or disk space is missing, which the user can mend."""
+    """Data or a file is missing, which the user can mend."""
+    NO_ROOM = "no-room"
+    """The disk had no room for a checkpoint or a result, again and again."""
     OOM = "oom"
     DIVERGED = "diverged"
     INFRA = "infra"

@@ -10,10 +10,11 @@ from typing import IO, Any, cast
 
 import torch
 
-from scaling.errors import ResourceError
-from scaling.full_disk import is_full_disk
+from scaling.errors import NoRoomError
+from scaling.full_disk import bytes_wanted_for, is_full_disk
 from scaling.train.failures import CheckpointError
 from scaling.trial import Checkpoint
+from scaling.units import format_bytes
 
 State = dict[str, Any]
 """Nested dicts, lists, tensors and plain numbers: what `weights_only` loading allows."""
@@ -27,13 +28,13 @@ def save(
     The name carries the attempt, so that two attempts never write the same file. Readers see the
     whole file or none: temporary name, fsync, rename, fsync of the folder.
 
-    Raises `ResourceError` if the disk has no room for it.
+    Raises `NoRoomError` if the disk has no room for it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    _check_room(state, directory)
     path = directory / f"{samples_seen:012d}-{attempt}.pt"
     temporary = path.with_suffix(".tmp")
     try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _check_room(state, directory)
         with temporary.open("wb") as file:
             digesting = _DigestingWriter(file)
             torch.save(state, cast("IO[bytes]", digesting))
@@ -43,7 +44,7 @@ def save(
     except Exception as error:
         if not _is_lack_of_room(error):
             raise
-        raise ResourceError(
+        raise NoRoomError(
             f"{directory}: no room was left while a checkpoint was written; what was saved before "
             "is as it was"
         ) from error
@@ -104,13 +105,12 @@ class _DigestingWriter:
 
 
 def _check_room(state: State, directory: Path) -> None:
-    # Tensors and 1 MiB for the rest; the factor leaves room for others who write at the same time.
-    needed = int(1.5 * _tensor_bytes(state)) + 2**20
+    needed = bytes_wanted_for(_tensor_bytes(state))
     free = shutil.disk_usage(directory).free
     if free < needed:
-        raise ResourceError(
-            f"{directory}: a checkpoint needs {needed / 2**30:.2f} GiB of disk, "
-            f"{free / 2**30:.2f} GiB are free"
+        raise NoRoomError(
+            f"{directory}: a checkpoint needs {format_bytes(needed)} of disk, "
+            f"{format_bytes(free)} are free"
         )
 
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scaling.errors import StoreError
+from scaling.errors import NoRoomError, StoreError
+from scaling.full_disk import is_full_disk
 from scaling.trial import Checkpoint, CurvePoint, Measurement
 
 Result = Checkpoint | Measurement | CurvePoint
@@ -23,16 +24,28 @@ class Journal:
     def __init__(self, directory: Path, attempt: int) -> None:
         """Open `directory/journal-ATTEMPT.jsonl`, without what was torn by an earlier crash."""
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"journal-{attempt}.jsonl"
-        self._file = path.open("ab")
-        whole = path.read_bytes().rfind(b"\n") + 1
-        self._file.truncate(whole)
+        self._path = directory / f"journal-{attempt}.jsonl"
+        # Unbuffered: what found no room is not to be written later.
+        self._file = self._path.open("ab", buffering=0)
+        self._whole = self._path.read_bytes().rfind(b"\n") + 1
+        self._file.truncate(self._whole)
 
     def record(self, result: Result) -> Result:
-        """`result`, once it is on the disk."""
-        self._file.write(line(result))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """`result`, once it is on the disk.
+
+        Raises `NoRoomError` if the disk has no room for it; then it may be recorded again.
+        """
+        data = rest = line(result)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            if not is_full_disk(error):
+                raise
+            self._file.truncate(self._whole)
+            raise NoRoomError(f"{self._path}: no room is left for what was found") from error
+        self._whole += len(data)
         return result
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scaling.datasets import DATASETS, Stream
 from scaling.datasets._prefetch import ReadAhead
+from scaling.errors import NoRoomError
 from scaling.evals._evaluation import Evaluation
 from scaling.evals._measured import Measured, measure
 from scaling.evals._subject import NotFiniteError, Subject
@@ -24,10 +25,11 @@ from scaling.train import checkpoints
 from scaling.train.distributed import Meeting
 from scaling.train.failures import Diverged, Preempted
 from scaling.train.gradients import ALONE
-from scaling.train.journal import Journal
+from scaling.train.journal import Journal, Result
 from scaling.train.leaving import Leaving
 from scaling.train.pace import Pace
 from scaling.train.repetition import epochs_at
+from scaling.train.room import once_there_is_room
 from scaling.train.rows import check_together, local_rows
 from scaling.train.session import Session
 from scaling.trial import (
@@ -68,7 +70,9 @@ def train(work: Work, *, device: str | None = None, world: World = ALONE) -> Ite
     When `work.stop_file` is made, or `work.deadline` is near, a checkpoint is saved between two
     steps and `Preempted` raised; from there the trial goes on as if it had not been stopped.
 
-    Raises `Diverged`, `CheckpointError`, `DataError`, `ResourceError` or `Preempted`.
+    While the disk has no room for a result, it is tried again for a while.
+
+    Raises `Diverged`, `CheckpointError`, `DataError`, `NoRoomError` or `Preempted`.
     """
     events = _visit_stops(work, place(device), world)
     if world.rank:
@@ -90,13 +94,29 @@ def place(device: str | None) -> torch.device:
 def journaled(events: Iterable[Event], work: Work) -> Iterator[Event]:
     """Each of the `events` of an attempt, results once they are in its journal."""
     journal = Journal(work.directory, work.attempt)
+    here = Progress(trial_id=work.trial.id, samples_seen=0, loss=math.nan, samples_per_second=0.0)
     try:
         for event in events:
-            yield (
-                event if isinstance(event, Progress | Note | Throughput) else journal.record(event)
-            )
+            if isinstance(event, Progress):
+                here = event
+            if isinstance(event, Progress | Note | Throughput):
+                yield event
+            else:
+                yield (yield from _recorded(event, journal, here))
     finally:
         journal.close()
+
+
+def _recorded(result: Result, journal: Journal, here: Progress) -> Generator[Event, None, Result]:
+    """`result`, once it is in the journal; an attempt that last was `here` says that it waits."""
+    waiting = replace(here, samples_seen=result.samples_seen, samples_per_second=0.0, phase="save")
+    try:
+        return (yield from once_there_is_room(lambda: journal.record(result), lambda: waiting))
+    except NoRoomError:
+        if isinstance(result, Checkpoint):
+            # Nobody will ever hear of it.
+            result.path.unlink(missing_ok=True)
+        raise
 
 
 def _visit_stops(work: Work, device: torch.device, world: World) -> Iterator[Event]:
@@ -136,12 +156,15 @@ def _save(session: Session, work: Work, pace: Pace, *, forced: bool = False) -> 
     state = session.state()
     if session.world.rank == 0:
         yield from pace.so_far()
-        saved = checkpoints.save(
-            state,
-            work.directory,
-            trial_id=work.trial.id,
-            samples_seen=session.samples_seen,
-            attempt=work.attempt,
+        saved = yield from once_there_is_room(
+            lambda: checkpoints.save(
+                state,
+                work.directory,
+                trial_id=work.trial.id,
+                samples_seen=session.samples_seen,
+                attempt=work.attempt,
+            ),
+            lambda: _progress(session, "save"),
         )
         yield replace(saved, forced=forced)
 

@@ -1,7 +1,7 @@
 """Plans for the fake trainer, and what a run of them leaves in the store."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,7 @@ class Record:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, str]] = []
         self.found: list[Event] = []
+        self.waited: list[str] = []
         self.slots = 0
 
     def begin(self, tasks: Sequence[object], done: int, failed: dict[str, Failure]) -> None:
@@ -76,6 +77,9 @@ class Record:
 
     def events(self, events: Sequence[Event]) -> None:
         self.found += events
+
+    def waiting(self, reason: str) -> None:
+        self.waited.append(reason)
 
     def tick(self) -> None:
         pass
@@ -96,6 +100,7 @@ class Runs:
         self.checkpoints.mkdir(parents=True)
         self.root: str | Path | Storage = self.checkpoints
         self.executor = executor
+        self.display: Callable[[], Record] = Record
         self.show = Record()
 
     def run(
@@ -109,7 +114,7 @@ class Runs:
         stall_seconds: float = 600.0,
         **executor: Any,
     ) -> Outcome:
-        self.show = Record()
+        self.show = self.display()
         with Store(self.db) as store:
             return run_plan(
                 plan,

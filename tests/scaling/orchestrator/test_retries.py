@@ -175,11 +175,30 @@ def test_each_phase_may_be_silent_for_its_own_time() -> None:
     assert watch.is_over
 
 
-def test_a_full_disk_is_no_bug_and_is_tried_again_by_the_next_run(here: Runs) -> None:
-    here.mischief(trunk={"at": 768, "do": "fill", "times": 1})
+def test_a_lack_of_room_is_tried_again_and_blocks_nothing_meanwhile(
+    here: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "_SECONDS_FOR_ROOM", 0.05)
+    here.mischief(trunk={"at": 768, "do": "fill", "times": 2})
+
+    assert counts(here.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
+
+    trunk = [outcome for kind, outcome, _ in attempts(here) if kind == "trunk"]
+    assert trunk == ["no-room", "no-room", "done"]
+    assert not [told for told in here.show.told if told[1] == "blocked"]
+    why, again = here.show.waited
+    assert "No space left on device" in why
+    assert again == ""
+
+
+def test_a_trial_that_never_finds_room_fails_until_the_next_run(
+    here: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "_SECONDS_FOR_ROOM", 0.01)
+    here.mischief(trunk={"at": 768, "do": "fill", "times": 1 + verdicts.LACKS_OF_ROOM})
 
     assert counts(here.run(plan_of())) == (1, 0, 1, 1, len(METRICS))
-    assert failure_of_trunk(here)[0] is FailureKind.SETUP
+    assert failure_of_trunk(here)[0] is FailureKind.NO_ROOM
 
     assert counts(here.run(plan_of())) == (2, 1, 0, 0, len(METRICS))
 

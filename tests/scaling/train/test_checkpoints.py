@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 import torch
 
-from scaling.errors import ResourceError
+from scaling.errors import NoRoomError
 from scaling.train import CheckpointError
 from scaling.train.checkpoints import load, save
 from scaling.trial import Checkpoint
@@ -81,7 +81,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written(
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
-    with pytest.raises(ResourceError, match="GiB are free"):
+    with pytest.raises(NoRoomError, match="KiB are free"):
         save(STATE, tmp_path, trial_id="t", samples_seen=64, attempt=1)
     assert not list(tmp_path.iterdir())
 
@@ -106,13 +106,13 @@ def test_a_disk_that_is_too_small_is_an_error_and_keeps_what_it_had(
     first = save(STATE, small_disk, trial_id="t", samples_seen=64, attempt=1)
     large = {"weights": torch.ones(2**20 + 2**18)}
 
-    with pytest.raises(ResourceError, match=r"a checkpoint needs 0\.01 GiB of disk"):
+    with pytest.raises(NoRoomError, match=r"a checkpoint needs 8\.5 MiB of disk"):
         save(large, small_disk, trial_id="t", samples_seen=128, attempt=1)
 
     # Somebody else fills the disk between the look at it and the writing.
     roomy = shutil.disk_usage(small_disk)._replace(free=2**40)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: roomy)
-    with pytest.raises(ResourceError, match="no room was left while a checkpoint was written"):
+    with pytest.raises(NoRoomError, match="no room was left while a checkpoint was written"):
         save(large, small_disk, trial_id="t", samples_seen=128, attempt=1)
     assert [path.name for path in small_disk.iterdir()] == [first.path.name]
     load(first, CPU)
