@@ -148,3 +148,24 @@ def test_cooldowns_blocked_for_one_reason_are_counted() -> None:
         f"{trials[4].trial.id} running (attempt 1)",
         "1 running · 1 to do · 3 blocked · 60% of the compute · time left not known yet",
     ]
+
+
+def test_why_nothing_starts_is_said_once_and_shown_as_long_as_it_holds() -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.begin(tasks(), 0, {})
+    lines.waiting("/data: 3 MiB free")
+    lines.tick()
+    lines.waiting("")
+    assert [line[9:] for line in stream.getvalue().splitlines()[1:]] == [
+        "nothing starts, what runs goes on: /data: 3 MiB free",
+        "there is room: trials start again",
+    ]
+
+    console = Console(file=io.StringIO(), width=80, height=20, force_terminal=True)
+    live = Live(console)
+    for reason in ("/data: 3 MiB free", ""):
+        live.waiting(reason)
+        with console.capture() as picture:
+            console.print(live.frame())
+        assert ("/data: 3 MiB free" in picture.get()) == bool(reason)
