@@ -73,9 +73,10 @@ def _read_parquet(path: Path) -> RawTable:
 
     try:
         found = parquet.read_table(path)
-    except (ArrowException, OSError) as error:
+        columns = [column.to_pylist() for column in found.columns]
+    # Values become Python's only in the second line: text that is no UTF-8, dates out of range.
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
-    columns = [column.to_pylist() for column in found.columns]
     rows: Iterator[tuple[Any, ...]] = zip(*columns, strict=True)
     return RawTable(
         [str(name) for name in found.column_names],

@@ -136,3 +136,12 @@ def test_bad_rows_are_refused_with_their_places(
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the column 'total_epochs' is missing; --set"):
         bring_in(tmp_path / "t.csv", frame().drop(columns="total_epochs"))
+
+
+def test_parquet_with_torn_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    frame(name="a_run_of_ours").to_parquet(path, compression=None)
+    path.write_bytes(path.read_bytes().replace(b"a_run_of_ours", b"a_run\xff_f_ours"))
+
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        read(path)
