@@ -1,23 +1,26 @@
 """Measurements as points of error against compute: the table that `fitting` takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from scaling.database import Database
 from scaling.errors import ScalingError, unknown
-from scaling.evals import MAIN_METRICS, lower_is_better
-from scaling.evals._suites import main_metric_of
+from scaling.evals import lower_is_better
 from scaling.families import FAMILIES
+from scaling.numbers import Numbers, all_numbers, check, main_numbers
 from scaling.store import GRID, IMPORTED_GRID, Compute, Filters, Store
-from scaling.suites import measured, with_suites
+from scaling.suites import members_too, with_suites
 from scaling.sweeps import best_members
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 5
-"""Problems of a store that one message lists."""
+COLUMNS = (
+    *("study", "dataset", "schedule", "task", "metric", "family", "model", "samples_seen", "seed"),
+    *("trial", "epochs", "params", "compute_gflops", "error"),
+)
+"""Of points, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,70 +52,86 @@ def load_points(db: Database, selection: Selection) -> "tuple[pd.DataFrame, dict
     sweep serves has the number of its best member, `trial`, and says how many were measured.
     Raises `ScalingError` naming what there is when nothing matches.
     """
-    import pandas as pd
-
-    metric = None if selection.metric == "all" else selection.metric
+    filters: Filters = {
+        "study": selection.study,
+        "dataset": selection.dataset,
+        "schedule": selection.schedule,
+        "task": selection.task,
+        "metric": None if selection.metric == "all" else selection.metric,
+    }
+    read = main_numbers if selection.metric is None else all_numbers
     with Store.read(db) as store:
-        studies = store.studies()
-        thresholds = {
-            study.name: study.held_out_above_gflops
-            for study in studies
-            if study.held_out_above_gflops is not None
-        }
-        filters: Filters = {
-            "study": selection.study,
-            "dataset": selection.dataset,
-            "schedule": selection.schedule,
-            "task": selection.task,
-            "metric": metric,
-        }
-        rows = measured(store, selection.compute, filters)
-    _check_numbers(db, rows, thresholds)
-    rows = with_suites(rows, filters)
-    table = pd.DataFrame(rows)
+        studies = store.heads()
+        numbers = read(store, selection.compute, members_too(filters))
+    thresholds = {
+        study.name: study.held_out_above_gflops
+        for study in studies
+        if study.held_out_above_gflops is not None
+    }
+    check(db, numbers, thresholds)
+    numbers = replace(numbers, table=with_suites(numbers, filters))
     if selection.families is not None:
-        known = sorted(table["family"].unique()) if rows else []
-        for family in selection.families:
-            if family not in known:
-                raise ScalingError(f"{db}: {unknown('family', family, known)}")
-        table = table[table["family"].isin(selection.families)]
-    if table.empty:
+        numbers = _of_families(db, numbers, selection.families)
+    if numbers.table.empty:
         raise ScalingError(f"{db}: nothing was measured of what was selected")
     if selection.metric is None:
-        main = _is_main(table)
-        table = table[main | ~table["study"].isin(table["study"][main])]
-    if selection.compute != "published":
-        counted = pd.Series(_computed(table, selection.compute), table.index, dtype=float)
-        table = table.assign(gflops_per_sample=counted)
-    strangers = sorted(set(table["family"]) - set(FAMILIES.names()))
-    table = table[table["gflops_per_sample"].notna()]
-    if table.empty:
-        raise ScalingError(
-            f"{db}: of nothing that was selected the {selection.compute} "
-            f"GFLOPs per sample are known{_why_unknown(strangers, selection.compute)}"
-        )
-    for family in selection.families or ():
-        if family not in set(table["family"]):
-            raise ScalingError(
-                f"{db}: the {selection.compute} GFLOPs per sample of {family} are not known"
-            )
-    losses = table["metric"].map(lower_is_better).astype(bool)
-    points = table.assign(
-        compute_gflops=table["gflops_per_sample"].astype(float) * table["samples_seen"],
-        error=table["value"].where(losses, 1 - table["value"]),
-    )
-    points = points.drop(columns=["gflops_per_sample", "value"])
+        main, has_main = numbers.main()
+        numbers = replace(numbers, table=numbers.table[main | ~has_main])
+    points = _points(_priced(db, numbers, selection))
     grids = {study.name for study in studies if study.source in (GRID, IMPORTED_GRID)}
     points = best_members(points, grids)
     return points.reset_index(drop=True), thresholds
 
 
-def _is_main(table: "pd.DataFrame") -> "pd.Series[bool]":
-    """Whether each row has a main metric: what its task declares, if the study has that at all."""
-    declared = table["task"].map({task: main_metric_of(task) for task in set(table["task"])})
-    is_declared = table["metric"] == declared
-    has_declared = is_declared.groupby([table["study"], table["task"]]).transform("any")
-    return is_declared | (~has_declared & table["metric"].isin(MAIN_METRICS))
+def _of_families(db: Path, numbers: Numbers, families: Sequence[str]) -> Numbers:
+    its = numbers.of_cells("family")
+    known = sorted(its.unique())
+    for family in families:
+        if family not in known:
+            raise ScalingError(f"{db}: {unknown('family', family, known)}")
+    return replace(numbers, table=numbers.table[its.isin(families)])
+
+
+def _priced(db: Path, numbers: Numbers, selection: Selection) -> Numbers:
+    """Those whose GFLOPs per sample are known, by the counting that is asked for."""
+    import pandas as pd
+
+    if selection.compute != "published":
+        cells = numbers.cells
+        counted = pd.Series(_computed(cells, selection.compute), cells.index, dtype=float)
+        numbers = replace(numbers, cells=cells.assign(gflops_per_sample=counted))
+    strangers = sorted(set(numbers.of_cells("family").unique()) - set(FAMILIES.names()))
+    known = numbers.of_cells("gflops_per_sample").notna()
+    numbers = replace(numbers, table=numbers.table[known])
+    if numbers.table.empty:
+        raise ScalingError(
+            f"{db}: of nothing that was selected the {selection.compute} "
+            f"GFLOPs per sample are known{_why_unknown(strangers, selection.compute)}"
+        )
+    priced = set(numbers.of_cells("family").unique())
+    for family in selection.families or ():
+        if family not in priced:
+            raise ScalingError(
+                f"{db}: the {selection.compute} GFLOPs per sample of {family} are not known"
+            )
+    return numbers
+
+
+def _points(numbers: Numbers) -> "pd.DataFrame":
+    """What is said of cells beside each number, with its compute and its error."""
+    table = numbers.table
+    of_cells = numbers.cells.take(table["cell"].to_numpy()).set_axis(table.index)
+    losses = {metric: lower_is_better(metric) for metric in table["metric"].unique()}
+    is_loss = table["metric"].map(losses).astype(bool)
+    gflops = of_cells["gflops_per_sample"].astype(float)
+    return of_cells.drop(columns=["gflops_per_sample", "params"]).assign(
+        task=table["task"],
+        metric=table["metric"],
+        epochs=table["epochs"],
+        params=of_cells["params"],
+        compute_gflops=gflops * of_cells["samples_seen"],
+        error=table["value"].where(is_loss, 1 - table["value"]),
+    )[[*COLUMNS]]
 
 
 def _why_unknown(strangers: list[str], compute: Compute) -> str:
@@ -122,28 +141,6 @@ def _why_unknown(strangers: list[str], compute: Compute) -> str:
         f": {', '.join(strangers)} are imported families, whose compute is only known as it was "
         "imported (--compute published)"
     )
-
-
-def _check_numbers(
-    db: Database, rows: Sequence[Mapping[str, object]], thresholds: Mapping[str, object]
-) -> None:
-    """Raise `ScalingError` at text in a number's place, which SQLite would let anyone write."""
-    found: list[tuple[str, str, object]] = [
-        (f"study {study}", "held_out_above_gflops", value) for study, value in thresholds.items()
-    ]
-    for row in rows:
-        where = f"{row['trial']}, {row['task']} {row['metric']}"
-        found += [(where, name, row[name]) for name in ("value", "samples_seen")]
-        optional = ("gflops_per_sample", "epochs")
-        found += [(where, name, row[name]) for name in optional if row[name] is not None]
-    problems = [
-        f"{where}: {name} is {value!r}, not a number"
-        for where, name, value in found
-        if not isinstance(value, int | float)
-    ]
-    if problems:
-        more = [f"and {len(problems) - SHOWN:,} more"] if len(problems) > SHOWN else []
-        raise ScalingError("\n  ".join([f"{db} is damaged:", *problems[:SHOWN], *more]))
 
 
 def _computed(table: "pd.DataFrame", compute: Compute) -> "list[float | None]":

@@ -1,39 +1,27 @@
 """Values of suites: means over tasks, computed when measurements are read and never stored."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from scaling.errors import StoreError, unknown
 from scaling.evals._suites import SUITES, Suite
-from scaling.store import Compute, Filters, Reader
 from scaling.units import format_count
 
-Row = dict[str, Any]
-"""A measurement as `Reader.points` has it."""
-Values = dict[tuple[str, str], Row]
-"""What one trial measured at one checkpoint, by task and metric."""
+if TYPE_CHECKING:
+    import pandas as pd
 
-_CHECKPOINT = (
-    "study",
-    "dataset",
-    "schedule",
-    "family",
-    "model",
-    "samples_seen",
-    "seed",
-    "trial",
-)
+    from scaling.numbers import Numbers
+    from scaling.store import Filters
+
 _SHOWN = 8
 """Missing members that one message names."""
 
 
-def measured(store: Reader, compute: Compute, filters: Filters) -> list[Row]:
-    """What may enter the points of `filters`: `Reader.points`, and the members of suites.
+def members_too(filters: "Filters") -> "Filters":
+    """Filters that let through what may enter the numbers of `filters`.
 
     Of the task that is a suite these are its members and what was recorded under its own name; of
     a metric by which a suite goes, every metric.
-    Raises `StoreError` if nothing matches because a filter names what is not there.
     """
     task, metric = filters.get("task"), filters.get("metric")
     wider = filters.copy()
@@ -41,94 +29,95 @@ def measured(store: Reader, compute: Compute, filters: Filters) -> list[Row]:
         wider |= {"task": (task, *SUITES[task].members), "metric": None}
     elif task is None and metric in {suite.metric for suite in SUITES.values()}:
         wider |= {"metric": None}
-    return store.points(compute=compute, **wider)
+    return wider
 
 
-def with_suites(rows: Sequence[Row], filters: Filters) -> list[Row]:
-    """Those of `rows` that match the task and the metric of `filters`, and the suites' values.
+def member_pairs() -> set[tuple[str, str]]:
+    """Every task and metric that enters a suite or is one."""
+    members = {pair for suite in SUITES.values() for pair in _pairs(suite)}
+    return members | {(suite.name, suite.metric) for suite in SUITES.values()}
+
+
+def with_suites(numbers: "Numbers", filters: "Filters") -> "pd.DataFrame":
+    """The table of those of `numbers` that match the task and metric of `filters`, and of suites.
 
     A suite has a value where one trial has a value of every member at the same samples seen, and
     none where a value was recorded under the suite's own name (an import).
     Raises `StoreError` that says which members are missing if a suite was asked for and has no
     value at all.
     """
+    import pandas as pd
+
     task, metric = filters.get("task"), filters.get("metric")
-    found = [
-        row
-        for row in [*rows, *_derived(rows)]
-        if task in (None, row["task"]) and metric in (None, row["metric"])
-    ]
-    if not found and isinstance(task, str) and task in SUITES:
+    found = pd.concat([numbers.table, *_derived(numbers.table)], ignore_index=True)
+    for name, value in (("task", task), ("metric", metric)):
+        if value is not None:
+            found = found[found[name] == value]
+    if found.empty and isinstance(task, str) and task in SUITES:
         suite = SUITES[task]
         if metric not in (None, suite.metric):
             raise StoreError(unknown(f"metric of {task}", str(metric), [suite.metric]))
-        raise StoreError(_missing(suite, rows))
-    if rows and not found:
-        raise StoreError(unknown("metric", str(metric), {row["metric"] for row in rows}))
+        raise StoreError(_missing(suite, numbers))
+    if found.empty and not numbers.table.empty:
+        raise StoreError(unknown("metric", str(metric), set(numbers.table["metric"])))
     return found
 
 
-def _derived(rows: Sequence[Row]) -> list[Row]:
-    return [
-        _mean(suite, values)
-        for values in _by_checkpoint(rows)
-        for suite in SUITES.values()
-        if (suite.name, suite.metric) not in values and not _lacking(suite, values)
-    ]
+def _derived(table: "pd.DataFrame") -> list["pd.DataFrame"]:
+    """The values of each suite that has any, by cell."""
+    pairs = table[["task", "metric"]].drop_duplicates()
+    there = set(zip(pairs["task"], pairs["metric"], strict=True))
+    suites = [suite for suite in SUITES.values() if there.issuperset(_pairs(suite))]
+    return [means for suite in suites if not (means := _means(suite, table)).empty]
 
 
-def _by_checkpoint(rows: Sequence[Row]) -> list[Values]:
-    found: defaultdict[tuple[Any, ...], Values] = defaultdict(dict)
-    for row in rows:
-        key = tuple(row[name] for name in _CHECKPOINT)
-        found[key][row["task"], row["metric"]] = row
-    return list(found.values())
+def _means(suite: Suite, table: "pd.DataFrame") -> "pd.DataFrame":
+    def of(task: str, metric: str) -> "pd.DataFrame":
+        its = table[(table["task"] == task) & (table["metric"] == metric)]
+        return its.set_index("cell", drop=False).sort_index()
 
-
-def _lacking(suite: Suite, values: Mapping[tuple[str, str], Row]) -> list[str]:
-    """Members without a value."""
-    return [
-        f"{task} ({metric})"
-        for task, metrics in suite.members.items()
-        for metric in metrics
-        if (task, metric) not in values
-    ]
-
-
-def _mean(suite: Suite, values: Values) -> Row:
+    first, *others = ((pair, of(*pair)) for pair in _pairs(suite))
+    complete = first[1].index
+    for _, its in others:
+        complete = complete.intersection(its.index)
+    complete = complete.difference(of(suite.name, suite.metric).index)
+    values = {pair: its["value"].reindex(complete) for pair, its in (first, *others)}
     means = [
-        sum(values[task, metric]["value"] for metric in metrics) / len(metrics)
+        sum(values[task, metric] for metric in metrics) / len(metrics)
         for task, metrics in suite.members.items()
     ]
-    task, (metric, *_) = next(iter(suite.members.items()))
-    return values[task, metric] | {
-        "task": suite.name,
-        "metric": suite.metric,
-        "value": sum(means) / len(means),
-        "evaluation_set": None,
-        "skipped_images": None,
-    }
-
-
-def _missing(suite: Suite, rows: Sequence[Row]) -> str:
-    """Why `suite` has no value."""
-    what = f"{suite.name} is the mean of {len(suite.members)} tasks at one checkpoint"
-    checkpoints = [
-        values for values in _by_checkpoint(rows) if len(_lacking(suite, values)) < _count(suite)
-    ]
-    if not checkpoints:
-        return f"{what}, and none of them was measured: {_some(list(suite.members))}"
-    best = min(checkpoints, key=lambda values: len(_lacking(suite, values)))
-    row = next(iter(best.values()))
-    lacking = _lacking(suite, best)
-    return (
-        f"{what}, and no checkpoint has all of them; closest is {row['trial']} at "
-        f"{format_count(row['samples_seen'])} samples seen, without {_some(lacking)}"
+    derived = first[1].reindex(complete)
+    return derived.assign(
+        task=suite.name,
+        metric=suite.metric,
+        value=sum(means) / len(means),
     )
 
 
-def _count(suite: Suite) -> int:
-    return sum(len(metrics) for metrics in suite.members.values())
+def _pairs(suite: Suite) -> list[tuple[str, str]]:
+    return [(task, metric) for task, metrics in suite.members.items() for metric in metrics]
+
+
+def _missing(suite: Suite, numbers: "Numbers") -> str:
+    """Why `suite` has no value."""
+    what = f"{suite.name} is the mean of {len(suite.members)} tasks at one checkpoint"
+    members = _pairs(suite)
+    there: dict[int, set[tuple[str, str]]] = {}
+    table = numbers.table
+    for place, *pair in zip(table["cell"], table["task"], table["metric"], strict=True):
+        if tuple(pair) in members:
+            there.setdefault(place, set()).add((pair[0], pair[1]))
+    if not there:
+        return f"{what}, and none of them was measured: {_some(list(suite.members))}"
+    best = max(sorted(there), key=lambda cell: len(there[cell]))
+    cell: Any = numbers.cells.iloc[best]
+    lacking = [
+        f"{task} ({metric})" for task, metric in members if (task, metric) not in there[best]
+    ]
+    return (
+        f"{what}, and no checkpoint has all of them; closest is {cell['trial']} at "
+        f"{format_count(int(cell['samples_seen']))} samples seen, without {_some(lacking)}"
+    )
 
 
 def _some(names: Sequence[str]) -> str:

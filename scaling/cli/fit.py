@@ -159,7 +159,8 @@ def analyse(
         how["max_compute"] = thresholds
     try:
         chosen = Options(**how)
-        wide = load_points(db, selection.whole_study)[0] if chosen.calibrate else points
+        is_wide = not chosen.calibrate or selection.whole_study == selection
+        wide = points if is_wide else load_points(db, selection.whole_study)[0]
         return fit_all(
             as_families(points, by, contestants),
             chosen,

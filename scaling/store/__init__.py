@@ -7,6 +7,7 @@ measured is in `scaling.store.imports`.
 
 from scaling.store.backend import UnavailableError
 from scaling.store.chances import Retry
+from scaling.store.columns import Metrics
 from scaling.store.engine import exists, last_holder
 from scaling.store.lock import Holder
 from scaling.store.measuring import MeasuringStore
@@ -31,6 +32,7 @@ __all__ = [
     "KnownTrial",
     "Measured",
     "MeasuringStore",
+    "Metrics",
     "OpenAttempt",
     "Overview",
     "Reader",

@@ -128,7 +128,7 @@ def points(connection: Connection, compute: Compute, filters: Filters) -> list[d
     query = query.order_by(*(_COLUMNS[name] for name in _KEYS))
     rows = [dict(row) for row in connection.execute(query).mappings()]
     if not rows:
-        _explain_nothing(connection, filters)
+        explain_nothing(connection, filters)
     return rows
 
 
@@ -250,7 +250,7 @@ def joined(query: "Select[*Columns]") -> "Select[*Columns]":
     )
 
 
-def _explain_nothing(connection: Connection, filters: Filters) -> None:
+def explain_nothing(connection: Connection, filters: Filters) -> None:
     """Raise `StoreError` if a filter names what no point has, or if there is no point at all."""
     if not connection.scalar(select(func.count(MeasurementRow.id))):
         raise StoreError(

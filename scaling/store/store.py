@@ -11,6 +11,7 @@ from scaling.database import Database
 from scaling.plan import Plan
 from scaling.store import (
     chances,
+    columns,
     evaluated,
     lineage,
     listing,
@@ -26,6 +27,7 @@ from scaling.store import (
 )
 from scaling.store.backend import UnavailableError
 from scaling.store.chances import Retry
+from scaling.store.columns import Columns, Head, Metrics
 from scaling.store.engine import backend_of
 from scaling.store.evaluated import StudyTrial
 from scaling.store.lineage import Origin
@@ -106,6 +108,18 @@ class Reader:
         """See `scaling.store.removal.removal`."""
         with self._transaction() as connection:
             return removal.removal(connection, study)
+
+    def columns(
+        self, compute: Compute, filters: Filters, metrics: Metrics | None = None
+    ) -> Columns:
+        """See `scaling.store.columns.columns`."""
+        with self._transaction() as connection:
+            return columns.columns(connection, compute, filters, metrics)
+
+    def heads(self) -> list[Head]:
+        """All studies by name, without what they have; see `studies`."""
+        with self._transaction() as connection:
+            return columns.heads(connection)
 
     def rows_that_fit(self, trial: Trial, execution: Execution) -> dict[str, int]:
         """See `scaling.store.memory.rows_that_fit`."""
