@@ -10,6 +10,8 @@ from scaling.contestants import By, as_families, restored
 from scaling.errors import ScalingError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fitting import Analysis
     from scaling.database import Database
     from scaling.points import Selection
@@ -83,6 +85,7 @@ def fit(
     from scaling.sweeps import diverged, diverged_in_words, in_words, taken
 
     contestants = tuple(compare) if compare else None
+    check_contestants(contestants)
     families = contestants if by == "family" else None
     selection = Selection(
         study=study,
@@ -93,11 +96,13 @@ def fit(
         families=families,
         compute=compute,
     )
+    loaded = load_points(db, selection)
     analysis = analyse(
         db,
         selection,
         by,
         contestants,
+        loaded,
         frontier=frontier,
         law=law,
         weights=weights,
@@ -118,7 +123,7 @@ def fit(
         moved = crossings_by_compute(db, selection, analysis.options, report["comparisons"])
         for entry, crossings in zip(report["comparisons"], moved, strict=True):
             entry["crossing_by_compute"] = crossings
-    sweeps, lost = taken(load_points(db, selection)[0]), diverged(db, study)
+    sweeps, lost = taken(loaded[0]), diverged(db, study)
     if not as_json:
         from scaling.cli.fit_tables import show
 
@@ -135,14 +140,23 @@ def fit(
         typer.echo(json.dumps(report, indent=2, allow_nan=False))
 
 
+def check_contestants(names: tuple[str, ...] | None) -> None:
+    """Raise `ScalingError` if these cannot be compared."""
+    if names is not None and len(names) < 2:
+        raise ScalingError("--compare takes two or more names, e.g. --compare clip mammut")
+
+
 def analyse(
     db: "Database",
     selection: "Selection",
     by: By = "family",
     contestants: tuple[str, ...] | None = None,
+    loaded: "tuple[pd.DataFrame, dict[str, float]] | None" = None,
     **how: Any,
 ) -> "Analysis":
     """Load, fit and compare; `how` are fields of `fitting.Options`.
+
+    `loaded` is what `load_points` has of the selection, where that was asked already.
 
     The held-out threshold is the one that each study's grid gave, unless `how` has one. Intervals
     of new runs are calibrated on the whole study, because a selection leaves few other series.
@@ -152,9 +166,8 @@ def analyse(
     from fitting import analyse as fit_all
     from scaling.points import load_points
 
-    if contestants is not None and len(contestants) < 2:
-        raise ScalingError("--compare takes two or more names, e.g. --compare clip mammut")
-    points, thresholds = load_points(db, selection)
+    check_contestants(contestants)
+    points, thresholds = loaded or load_points(db, selection)
     if how.get("max_compute") is None:
         how["max_compute"] = thresholds
     try:

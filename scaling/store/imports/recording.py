@@ -10,12 +10,16 @@ from scaling.errors import StoreError
 from scaling.store.imports.curves import add_curves
 from scaling.store.imports.records import Imported, Measured, Run
 from scaling.store.planning import IMPORT, IMPORTED_GRID, add_cells, open_study
-from scaling.store.statements import chunks
+from scaling.store.statements import chunks, insert_many
 from scaling.store.states import TrialState
 from scaling.store.store import Store
 from scaling.store.tables import MeasurementRow, StudyRow, TrialRow
 from scaling.trial import digest
 from scaling.units import format_count
+
+_KEY = MeasurementRow.natural_key
+_NOTHING_MORE: Mapping[str, Any] = dict.fromkeys(("epochs", "evaluation_set", "skipped_images"))
+"""What only an export knows of a measurement: `Exported.measurement`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +82,13 @@ def _record_study(
     curves = [(_add_to(trials, _trial(study, imported, c.run)), c) for c in imported.curves]
     study_id = _open(connection, imported, study, rows)
     _add_trials(connection, imported, trials)
-    cells = [_cell(study_id, trial, row) for trial, row in named if row.in_fits]
-    add_cells(connection, study_id, cells)
+    # Most cells have many numbers.
+    cells = {
+        (trial_id, row.samples_seen, row.dataset, row.schedule): row
+        for trial_id, row in named
+        if row.in_fits
+    }
+    add_cells(connection, study_id, [_cell(study_id, key[0], row) for key, row in cells.items()])
     new = _add_measurements(connection, imported, named)
     add_curves(connection, curves)
     unpriced = [row.family for row in rows if row.gflops_per_sample is None]
@@ -163,7 +172,7 @@ def _by_trial(
     ids: dict[tuple[Any, ...], str] = {}
     named = []
     for row in rows:
-        key = row.key()
+        key = (row.key(), row.exported and row.exported.trial_id)
         if key not in ids:
             ids[key] = _add_to(trials, _trial(study, imported, row))
         named.append((ids[key], row))
@@ -241,7 +250,7 @@ def _add_measurements(
 ) -> int:
     """Insert the measurements that are not there, and say how many."""
     known = {}
-    columns = [getattr(MeasurementRow, name) for name in MeasurementRow.natural_key]
+    columns = [getattr(MeasurementRow, name) for name in _KEY]
     for chunk in chunks(sorted({trial_id for trial_id, _ in rows})):
         found = connection.execute(
             select(*columns, MeasurementRow.value).where(MeasurementRow.trial_id.in_(chunk))
@@ -249,24 +258,19 @@ def _add_measurements(
         known.update({tuple(row[:-1]): row.value for row in found})
     new = []
     for trial_id, row in rows:
-        there = known.get((trial_id, row.samples_seen, row.task, row.metric))
+        key = (trial_id, row.samples_seen, row.task, row.metric)
+        there = known.get(key)
         if there is None:
-            new.append(
-                {
-                    "trial_id": trial_id,
-                    "samples_seen": row.samples_seen,
-                    "task": row.task,
-                    "metric": row.metric,
-                    "value": row.value,
-                    "source": row.source,
-                    **(row.exported.measurement() if row.exported else {}),
-                }
-            )
+            known[key] = row.value
+            more = row.exported.measurement() if row.exported else _NOTHING_MORE
+            new.append((*key, row.value, row.source, *more.values()))
         elif there != row.value:
             raise StoreError(
                 f"{imported.measurements_file}: {row.place}, value: {row.value}, an earlier "
                 f"import said {there}"
             )
-    if new:
-        connection.execute(insert(MeasurementRow), new)
+    # In the order of the index, which then grows at its end.
+    insert_many(
+        connection, MeasurementRow, (*_KEY, "value", "source", *_NOTHING_MORE), sorted(new)
+    )
     return len(new)
