@@ -83,7 +83,7 @@ def load_points(db: Database, selection: Selection) -> "tuple[pd.DataFrame, dict
     return points.reset_index(drop=True), thresholds
 
 
-def _of_families(db: Path, numbers: Numbers, families: Sequence[str]) -> Numbers:
+def _of_families(db: Database, numbers: Numbers, families: Sequence[str]) -> Numbers:
     its = numbers.of_cells("family")
     known = sorted(its.unique())
     for family in families:
@@ -92,7 +92,7 @@ def _of_families(db: Path, numbers: Numbers, families: Sequence[str]) -> Numbers
     return replace(numbers, table=numbers.table[its.isin(families)])
 
 
-def _priced(db: Path, numbers: Numbers, selection: Selection) -> Numbers:
+def _priced(db: Database, numbers: Numbers, selection: Selection) -> Numbers:
     """Those whose GFLOPs per sample are known, by the counting that is asked for."""
     import pandas as pd
 

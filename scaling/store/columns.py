@@ -6,6 +6,7 @@ rows as `scaling.store.queries.points` has them take about ten times as long.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, or_, select, tuple_
@@ -99,12 +100,11 @@ def _cells(connection: Connection, compute: Compute, filters: Filters) -> list[d
         TrialRow.params,
     ).join(TrialRow, TrialRow.id == CellRow.trial_id)
     rows = connection.execute(_of_cells(query, filters)).mappings()
-    return sorted(map(dict, rows), key=lambda cell: tuple(map(_sortable, map(cell.get, named))))
-
-
-def _sortable(value: Any) -> tuple[bool, Any]:
-    """Numbers before text: SQLite lets anyone write either, which is for others to complain of."""
-    return isinstance(value, str), value
+    cells = [dict(row) for row in rows]
+    try:
+        return sorted(cells, key=itemgetter(*named))
+    except TypeError:  # SQLite lets anyone write text in a number's place; `check` says where.
+        return cells
 
 
 def _numbers(filters: Filters, metrics: Metrics | None) -> Any:

@@ -261,9 +261,12 @@ def _add_measurements(
         key = (trial_id, row.samples_seen, row.task, row.metric)
         there = known.get(key)
         if there is None:
-            known[key] = row.value
-            more = row.exported.measurement() if row.exported else _NOTHING_MORE
-            new.append((*key, row.value, row.source, *more.values()))
+            more: Mapping[str, Any] = _NOTHING_MORE
+            if row.exported:
+                # One trial may serve cells of several schedules; other formats have one row each.
+                known[key] = row.value
+                more = row.exported.measurement()
+            new.append((*key, row.value, row.source, *map(more.get, _NOTHING_MORE)))
         elif there != row.value:
             raise StoreError(
                 f"{imported.measurements_file}: {row.place}, value: {row.value}, an earlier "

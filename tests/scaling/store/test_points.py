@@ -1,12 +1,18 @@
+import sqlite3
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 from store_plans import measurement, plan_of, trial_id_of
 
-from scaling.errors import StoreError
+from scaling.database import Database
+from scaling.errors import ScalingError, StoreError
 from scaling.plan import Plan
+from scaling.points import Selection, load_points
 from scaling.store import Store
+from scaling.store.imports import read, record
 from scaling.store.tables import MeasurementRow
 
 
@@ -95,3 +101,36 @@ def test_a_hundred_thousand_points_are_read_in_two_seconds(store: Store, plan: P
 
     assert len(points) == 100_000
     assert time.process_time() - began < 2
+
+
+def test_main_metrics_are_read_where_a_study_has_them_and_all_where_not(
+    measured: Store, db: Database, tmp_path: Path
+) -> None:
+    table = tmp_path / "losses.csv"
+    table.write_text(
+        "family,model,dataset,schedule,task,metric,value,samples_seen,gflops_per_sample\n"
+        "clip,S,c4,cosine,lm,val_loss,2.5,1000,1\nclip,S,c4,cosine,lm,val_ppl,12,1000,1\n"
+    )
+    record(measured, read(table))
+
+    everything, _ = load_points(db, Selection())
+    every_metric, _ = load_points(db, Selection(metric="all"))
+
+    assert list(zip(everything["study"], everything["metric"], strict=True)) == [
+        ("losses", "val_loss"),
+        ("losses", "val_ppl"),
+        ("small", "acc1"),
+    ]
+    assert len(every_metric) == 4
+    assert set(every_metric["metric"]) > set(everything["metric"])
+
+
+def test_text_in_a_numbers_place_is_damage(measured: Store, db: Database) -> None:
+    measured.close()
+    if not isinstance(db, Path):
+        return  # A server refuses to write it.
+    with closing(sqlite3.connect(db)) as file, file:
+        file.execute("UPDATE measurement SET value = 'much' WHERE metric = 'acc1'")
+
+    with pytest.raises(ScalingError, match=r"is damaged:\n.* acc1: value is 'much', not a number"):
+        load_points(db, Selection())
