@@ -220,7 +220,7 @@ def _is_export_parquet(path: Path) -> bool:
 
     try:
         metadata = parquet.read_schema(path).metadata or {}
-    except (ArrowException, OSError):
+    except (ArrowException, OSError, ValueError):
         return False
     return MARK.encode() in metadata.get(b"scaling", b"")
 

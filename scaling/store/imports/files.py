@@ -50,7 +50,7 @@ def _parquet_header(path: Path) -> list[str]:
 
     try:
         return [str(column) for column in parquet.read_schema(path).names]
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
 
 
