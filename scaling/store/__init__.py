@@ -1,8 +1,8 @@
 """The store: everything asked, tried and measured; nothing else imports SQLAlchemy.
 
 It is a file, or a database of a PostgreSQL server (`scaling.database`). `Store(db)` writes and is
-the only writer; `Store.read(db)` only reads. Importing what others
-measured is in `scaling.store.imports`.
+the only writer; `Store.read(db)` only reads. Importing what others measured is in
+`scaling.store.imports`.
 """
 
 from scaling.store.backend import UnavailableError
