@@ -284,3 +284,17 @@ def test_a_changed_export_is_refused_with_its_place(
     said = scaling("import", "out.csv", "--db", "back.db", code=2)
     assert complaint in said
     assert "line" in said
+
+
+def test_one_trial_with_two_numbers_for_one_thing_is_refused(scaling: Command, own: Path) -> None:
+    scaling("export", "out.csv")
+    scaling("import", "out.csv", "--db", "back.db")
+    scaling("export", "again.csv", "--db", "back.db")
+    with Path("again.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    rows[1] = {**rows[0], "family": "other", "value": "0.123"}
+    with Path("again.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    assert "said" in scaling("import", "again.csv", "--db", "c.db", code=2)
