@@ -44,13 +44,6 @@ _SECONDS_PER_ROUND = 0.5
 """How long a request to stop may go unnoticed."""
 
 
-_WHAT_IS_NEXT = {
-    "everything": "what comes next is decided later",
-    "training": "trained as far as it may be; measured next",
-    "measuring": "measured as far as it is trained",
-}
-
-
 @dataclass(frozen=True)
 class _Attempt:
     """What a busy slot does."""
@@ -318,7 +311,7 @@ class Loop:
         due = attempt.phase.share(left)
         if left.stops and self._allowance.reached(attempt.trial_id, due):
             ending = Ending("paused", TrialState.PENDING)
-            self._close(attempt, ending, note=_WHAT_IS_NEXT[attempt.phase.does])
+            self._close(attempt, ending, note=attempt.phase.what_is_next)
             self._queue.add(attempt.trial_id)
         elif left.stops:
             missing = ", ".join(f"{stop.samples_seen:,}" for stop in due.stops)

@@ -13,6 +13,12 @@ from scaling.orchestrator.remaining import Remaining
 from scaling.plan import PlannedTrial, Resources
 from scaling.trial import Execution, Stop
 
+_WHAT_IS_NEXT = {
+    "everything": "what comes next is decided later",
+    "training": "trained as far as it may be; measured next",
+    "measuring": "measured as far as it is trained",
+}
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -23,6 +29,11 @@ class Phase:
     left: Remaining
     """What is left for the attempt to do."""
     does: Literal["everything", "training", "measuring"] = "everything"
+
+    @property
+    def what_is_next(self) -> str:
+        """For people, once such an attempt has ended as it should."""
+        return _WHAT_IS_NEXT[self.does]
 
     def share(self, left: Remaining) -> Remaining:
         """Of what is `left` of the trial now, what such an attempt does."""

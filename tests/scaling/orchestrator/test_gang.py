@@ -1,6 +1,8 @@
 """Trials that several processes of this machine train together."""
 
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from small_plans import Runs, counts, plan_of
 
 from scaling.errors import ResourceError
 from scaling.orchestrator import LocalExecutor, local, verdicts
+from scaling.storage.scratch import scratch_folder
 from scaling.store import FailureKind, Store
 
 TWO = {"default": {"gpus": 0, "processes": 2}}
@@ -32,6 +35,20 @@ def test_processes_train_a_trial_together(here: Runs) -> None:
 
     assert counts(outcome) == (3, 0, 0, 0, 2 * len(METRICS))
     assert saw(here) == {"saw-0-of-2-", "saw-1-of-2-"}
+
+
+def test_what_the_gang_of_a_killed_driver_left_is_deleted_by_the_next(
+    here: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    left = scratch_folder(None) / "gang-of-a-killed-driver"
+    left.mkdir(parents=True)
+    (left / "meeting").touch()
+    os.utime(left, (0, 0))
+
+    here.run(plan_of(resources=TWO, **ONE_TRIAL), TRAINER)
+
+    assert [*scratch_folder(None).iterdir()] == []
 
 
 def test_each_process_sees_one_gpu_of_those_that_the_driver_sees(
