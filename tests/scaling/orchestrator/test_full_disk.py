@@ -14,7 +14,9 @@ from fake_trainer import METRICS, steps
 from small_plans import Record, Runs, counts, plan_of
 from test_stopping import await_line, start
 
-from scaling.orchestrator import LocalExecutor, room
+from scaling.orchestrator import LocalExecutor, room, verdicts
+from scaling.storage import storage_at
+from scaling.store import TrialState
 
 
 @pytest.fixture
@@ -119,6 +121,38 @@ def test_a_run_that_finds_no_room_for_long_ends_and_says_why(
     assert f"{small_disk}: 0 KiB free" in str(outcome)
     filler.unlink()
     assert counts(runs.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
+
+
+class Filling(Record):
+    """Fills a disk when the first attempt begins, and empties it when that has ended."""
+
+    def __init__(self, disk: Path) -> None:
+        super().__init__()
+        self.disk = disk
+
+    def state(
+        self, trial_id: str, state: TrialState, note: str = "", *, attempt: int | None = None
+    ) -> None:
+        super().state(trial_id, state, note, attempt=attempt)
+        if len(self.told) == 1:
+            fill(self.disk)
+        else:
+            (self.disk / "filler").unlink(missing_ok=True)
+
+
+def test_an_attempt_whose_storage_is_full_is_tried_again(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "_SECONDS_FOR_ROOM", 0.05)
+    runs = on(small_disk, tmp_path)
+    runs.root = storage_at(f"file://{small_disk}", tmp_path / "scratch")
+    runs.display = lambda: Filling(small_disk)
+
+    assert counts(runs.run(plan_of())) == (3, 0, 0, 0, 2 * len(METRICS))
+
+    (_, state, why) = runs.show.told[1]
+    assert state == "pending"
+    assert "No space left on device" in why
 
 
 def on(disk: Path, tmp_path: Path) -> Runs:
