@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scaling.database import ServerURL
     from scaling.store import Store
     from scaling.store.imports import ColumnMap
+    from scaling.store.imports.recording import ImportSummary
 
 
 def import_(
@@ -115,7 +116,8 @@ def import_(
     family, schedule, samples_seen or samples_per_epoch, epochs, seed, trial, gflops_per_sample are
     found by --pattern in paths, or --set. Counts may be written 12.8M, 300B, 1.4T.
     """
-    from scaling.store.imports import ColumnMap
+    from scaling.store.imports import ColumnMap, import_tree, read, record
+    from scaling.store.imports.formats import format_of_folder
 
     short = {
         "family": family,
@@ -128,8 +130,19 @@ def import_(
     columns = columns.updated(ColumnMap(patterns=tuple(pattern or ()), percent=_words(percent)))
     if map_file:
         columns = ColumnMap.load(map_file).updated(columns)
+    as_tree = path.is_dir() and format_of_folder(path) != "published"
+    # Before the store is made: what cannot be read leaves nothing behind.
+    imported = None if as_tree else read(path, file_format, columns)
     with _store(db, dry_run=dry_run) as store:
-        refused = _import(store, path, columns, file_format, study, dry_run, as_json)
+        if imported is None:
+            tree = import_tree(
+                store, path, columns, name=file_format, study=study, dry_run=dry_run
+            )
+            typer.echo(json.dumps(tree.as_dict(), indent=2) if as_json else str(tree))
+            refused = bool(tree.refused)
+        else:
+            _show(record(store, imported, study, dry_run=dry_run), dry_run, as_json)
+            refused = False
     if save_map:
         columns.save(save_map)
         typer.echo(f"wrote {save_map}", err=True)
@@ -172,26 +185,9 @@ def _store(db: "Path | ServerURL", *, dry_run: bool) -> "Iterator[Store]":
             yield store
 
 
-def _import(
-    store: "Store",
-    path: Path,
-    columns: "ColumnMap",
-    file_format: str,
-    study: str | None,
-    dry_run: bool,
-    as_json: bool,
-) -> bool:
-    """Import what is at `path` and say what came in; whether something was refused."""
-    from scaling.store.imports import import_tree, read, record
-    from scaling.store.imports.formats import format_of_folder
-
-    if path.is_dir() and (format_of_folder(path) != "published"):
-        tree = import_tree(store, path, columns, name=file_format, study=study, dry_run=dry_run)
-        typer.echo(json.dumps(tree.as_dict(), indent=2) if as_json else str(tree))
-        return bool(tree.refused)
-    summary = record(store, read(path, file_format, columns), study, dry_run=dry_run)
+def _show(summary: "ImportSummary", dry_run: bool, as_json: bool) -> None:
+    """Say what came in of one file."""
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(summary) | {"dry_run": dry_run}, indent=2))
     else:
         typer.echo(f"{summary}\n  nothing was written: --dry-run" if dry_run else str(summary))
-    return False
