@@ -16,6 +16,7 @@ from scaling.cli import (
     backtest,
     checkpoints,
     data,
+    doctor,
     eval_,
     export,
     figures,
@@ -67,6 +68,7 @@ app.command("import", short_help="Bring published results in.")(import_.import_)
 app.command("export", short_help="Write measurements for pandas, R or a paper.")(export.export)
 app.command("ls", short_help="List studies, trials or measurements.")(ls.ls)
 app.command("show", short_help="Show everything about a trial.")(show.show)
+app.command("doctor", short_help="Check store, files and machine.")(doctor.doctor)
 app.command("rm", short_help="Remove a study.")(rm.rm)
 app.command("sql", short_help="Ask the store with one SELECT.")(sql.sql)
 app.command("fit", short_help="Fit laws and compare families.")(fit.fit)

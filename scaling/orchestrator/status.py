@@ -81,6 +81,11 @@ def read_status(
     )
 
 
+def latest_driver(db: Database, checkpoints: str | Path | None = None) -> Driver | None:
+    """Who writes the store at `db`, or wrote it last; the store itself is not opened."""
+    return _driver(last_said(db, checkpoints), last_holder(db))
+
+
 def _driver(said: dict[str, Any], holder: Holder | None) -> Driver | None:
     """The lock knows who writes, the status file who ran; both may be of a process that died."""
     if holder and _lives(holder):

@@ -34,9 +34,14 @@ _PASSING = (
 class SQLite(Backend):
     """See `Backend`. The version of the schema is the file's `PRAGMA user_version`."""
 
-    def __init__(self, path: Path) -> None:
-        """The store is, or will be, at `path`."""
+    def __init__(self, path: Path, *, leaves_no_trace: bool = False) -> None:
+        """The store is, or will be, at `path`.
+
+        With `leaves_no_trace`, reading makes no file beside one that nobody writes; if somebody
+        begins to, what is read may be torn.
+        """
         self._path = path
+        self._leaves_no_trace = leaves_no_trace
         self._lock: FileLock | None = None
 
     @property
@@ -76,9 +81,8 @@ class SQLite(Backend):
         # Not even a reader opens a file in WAL mode where it cannot make the -shm file, unless it
         # promises that nobody writes; and where the folder is read-only nobody can.
         frozen = (
-            not os.access(self._path.parent, os.W_OK)
-            and not self._path.with_name(f"{self._path.name}-wal").exists()
-        )
+            self._leaves_no_trace or not os.access(self._path.parent, os.W_OK)
+        ) and not self._path.with_name(f"{self._path.name}-wal").exists()
         mode = "ro&immutable=1" if frozen else "ro"
         engine = _engine(self._path, mode=mode, begin="BEGIN")
         with self.transaction(engine) as connection:
