@@ -99,9 +99,10 @@ def _strangers(storage: Storage, found: Inspection) -> Iterator[Finding]:
         )
     if unfinished:
         yield warning(
-            f"{len(unfinished):,} files ({_room(storage, unfinished)}) were not written to the end",
+            f"{len(unfinished):,} files ({_room(storage, unfinished)}) are not written to the end",
             some([*map(str, unfinished)]),
-            "the next attempt at the trial deletes them; if none comes, delete them",
+            "an attempt that goes on may be writing one; the next attempt at the trial deletes "
+            "them, and if none comes, delete them",
         )
 
 

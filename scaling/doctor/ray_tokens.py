@@ -60,6 +60,6 @@ def _no_token(environment: Mapping[str, str], path: Path, *, is_needed: bool) ->
         return problem(
             what,
             str(path),
-            "copy it from the head of the cluster, or set RAY_AUTH_MODE=disabled for every process",
+            "copy it from the cluster's head, or set RAY_AUTH_MODE=disabled for every process",
         )
     return fine("no token yet; Ray makes one when it first starts here", str(path))

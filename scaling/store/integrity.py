@@ -42,7 +42,8 @@ def pages(connection: Connection) -> Iterator[Finding]:
 def orphans(connection: Connection) -> Iterator[Finding]:
     """Rows that refer to a trial, a study or an attempt that is not there."""
     for name, table in Row.metadata.tables.items():
-        for constraint in sorted(table.foreign_key_constraints, key=lambda its: its.column_keys):
+        constraints = table.foreign_key_constraints
+        for constraint in sorted(constraints, key=lambda its: tuple(its.column_keys)):
             yield from _orphans(connection, name, table, constraint)
 
 
@@ -60,7 +61,8 @@ def _orphans(
     count = connection.scalar(select(func.count()).select_from(table).where(lacking))
     names = [" ".join(map(str, row)) for row in found]
     yield problem(
-        f"{count:,} rows refer to what is not in the table {parent.element.name}: {some(names)}",
+        f"{count:,} rows refer to what is not in the table {constraint.referred_table.name}: "
+        f"{some(names)}",
         f"table {name}, {', '.join(constraint.column_keys)}",
         _AGAIN,
     )

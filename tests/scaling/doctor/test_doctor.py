@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_server import Server
+from sqlalchemy import create_engine
 
 from scaling.cli.app import main
+from scaling.database import Database
 from scaling.doctor import disks, evaluation_sets, gpus, ray_tokens, versions
 from scaling.findings import Level
 from scaling.grid import expand, parse_grid
@@ -62,6 +65,10 @@ def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
 @pytest.fixture
 def trial_id() -> str:
     """The one trial of `results.db`, complete, with a checkpoint and its measurements."""
+    return recorded(Path("results.db"))
+
+
+def recorded(db: Database) -> str:
     plan = expand(parse_grid(GRID, "grid.yaml"), text="text", source="grid.yaml")
     (planned,) = plan.trials
     its = planned.trial.id
@@ -78,7 +85,7 @@ def trial_id() -> str:
         )
         for name, value in (("acc1", 0.25), ("loss", 2.5))
     ]
-    with Store(Path("results.db")) as store:
+    with Store(db) as store:
         store.record_plan(plan)
         attempt = store.start_attempt(its)
         ending = Ending("done", TrialState.COMPLETE)
@@ -184,6 +191,20 @@ def test_a_truncated_checkpoint_is_found(doctor: Doctor, trial_id: str) -> None:
     assert "(100 of 7000 bytes)" in finding["where"]
 
 
+def test_one_of_two_checkpoints_is_missing(doctor: Doctor, trial_id: str) -> None:
+    damage(
+        "insert into checkpoint (trial_id, samples_seen, path, sha256, bytes, attempt) "
+        "select trial_id, 512, 'gone/512-1.pt', sha256, bytes, attempt from checkpoint"
+    )
+    (finding,) = doctor()
+    assert finding["where"] == "gone/512-1.pt"
+
+
+def test_rows_about_files_may_hold_anything(doctor: Doctor, trial_id: str) -> None:
+    damage("update checkpoint set path = 'a' || char(0), bytes = 'many', samples_seen = 'some'")
+    assert any(row["level"] == "problem" for row in doctor("--digests"))
+
+
 def test_changed_bytes_are_found_with_digests_only(doctor: Doctor, trial_id: str) -> None:
     weights_of(trial_id).write_bytes(WEIGHTS[::-1])
     assert doctor() == []
@@ -227,6 +248,24 @@ def test_a_server_out_of_reach_is_a_problem(doctor: Doctor) -> None:
     found = doctor("--db", "postgresql+psycopg://me:secret@127.0.0.1:1/lab")
     assert found[0]["section"] == "store"
     assert "secret" not in json.dumps(found)
+
+
+def test_rows_on_a_server_are_checked(doctor: Doctor, postgres: Server) -> None:
+    place = postgres.place()
+    recorded(place)
+    words = ("--db", place.secret, "--checkpoints", "results.checkpoints")
+    assert doctor(*words) == []
+    engine = create_engine(place.secret)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("set session_replication_role = replica")  # Foreign keys off.
+        connection.exec_driver_sql("update measurement set value = 'NaN' where metric = 'acc1'")
+        connection.exec_driver_sql("update measurement set value = '-inf' where metric = 'loss'")
+        connection.exec_driver_sql("delete from attempt")
+    engine.dispose()
+    found = [finding["what"] for finding in doctor(*words)]
+    assert "2 measurements are no finite number; nothing can be fitted to them" in found
+    assert sum("not in the table attempt" in what for what in found) == 2
+    assert any("checkpoints are not checked" in row["what"] for row in doctor(*words[:2]))
 
 
 def test_text_says_the_level_the_place_and_what_to_do(
