@@ -53,7 +53,7 @@ def _contents(storage: Storage, whole: Iterable[SavedFile]) -> Iterator[Finding]
         try:
             is_same = _digest(storage, saved) == saved.sha256
         except (StorageError, OSError) as error:  # An address checks what it sends.
-            yield problem(f"it is not what was saved: {error}", saved.path, _LOST)
+            yield problem(f"it cannot be compared: {error}", saved.path, _LOST)
             continue
         if not is_same:
             changed.append(saved.path)
@@ -71,16 +71,16 @@ def _digest(storage: Storage, saved: SavedFile) -> str:
         samples_seen=0,
         path=Path(saved.path),
         sha256=saved.sha256,
-        bytes=0,
+        bytes=saved.bytes if isinstance(saved.bytes, int) else 0,
     )
     with storage.fetched(checkpoint) as local, local.path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _strangers(storage: Storage, found: Inspection) -> Iterator[Finding]:
-    """Files that take room and that no row knows; in an address only those of known trials."""
+    """Files that take room and that no row knows; in an address only beside known files."""
     known = {saved.path for saved in found.saved}
-    folders = sorted(found.trial_ids)
+    folders = sorted({saved.trial_id for saved in found.saved})
     if isinstance(storage, Folder):
         folders = [name for name in storage.names(Path()) if (storage.root / name).is_dir()]
     unknown, unfinished = [], []

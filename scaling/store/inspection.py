@@ -13,7 +13,7 @@ from scaling.findings import Finding, fine, problem
 from scaling.store import integrity
 from scaling.store.engine import backend_of
 from scaling.store.sqlite import SQLite
-from scaling.store.tables import SCHEMA_VERSION, AttemptRow, CheckpointRow, TrialRow
+from scaling.store.tables import SCHEMA_VERSION, AttemptRow, CheckpointRow
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,11 @@ class Inspection:
     """What was found, and what other checks need to know of the store."""
 
     findings: list[Finding] = field(default_factory=list)
-    trial_ids: frozenset[str] = frozenset()
     saved: tuple[SavedFile, ...] = ()
     open_attempts: tuple[str, ...] = ()
     """Those that have not ended, as `TRIAL attempt N`."""
     is_read: bool = False
-    """Whether all three could be read."""
+    """Whether both could be read."""
 
 
 def inspect(db: Database) -> Inspection:
@@ -79,7 +78,6 @@ def _connection(db: Database) -> Iterator[Connection]:
 
 
 def _read(connection: Connection, found: Inspection) -> None:
-    found.trial_ids = frozenset(connection.scalars(select(TrialRow.id)))
     saved = connection.execute(
         select(
             CheckpointRow.trial_id,

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -167,6 +168,20 @@ def test_a_complete_trial_that_was_never_begun_is_found(doctor: Doctor, trial_id
     assert any("none was ever begun" in row["what"] for row in doctor())
 
 
+def test_what_a_killed_writer_left_is_read_and_left(doctor: Doctor, trial_id: str) -> None:
+    program = (
+        "import os; from pathlib import Path; from scaling.store import Store; "
+        f"Store(Path('results.db')).start_attempt({trial_id!r}); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    assert Path("results.db-wal").stat().st_size
+    before = snapshot()
+    (finding,) = doctor()
+    assert "no driver lives" in finding["what"]
+    del before["results.db-shm"]  # Memory of SQLite's that happens to be a file.
+    assert before.items() <= snapshot().items()
+
+
 def test_an_attempt_without_a_driver_is_found_and_one_with_it_is_not(
     doctor: Doctor, trial_id: str
 ) -> None:
@@ -210,6 +225,17 @@ def test_changed_bytes_are_found_with_digests_only(doctor: Doctor, trial_id: str
     assert doctor() == []
     (finding,) = doctor("--digests")
     assert "byte for byte" in finding["what"]
+
+
+def test_checkpoints_at_an_address_are_checked(
+    doctor: Doctor, trial_id: str, tmp_path: Path
+) -> None:
+    place = ("--checkpoints", f"local://{tmp_path}/results.checkpoints")
+    assert doctor(*place, "--digests") == []
+    weights_of(trial_id).with_name("512-1.pt").write_bytes(WEIGHTS)
+    assert "are in no row" in doctor(*place)[0]["what"]
+    weights_of(trial_id).unlink()
+    assert "none of 1 checkpoints is there" in doctor(*place)[0]["what"]
 
 
 def test_files_that_no_row_knows_are_found(doctor: Doctor, trial_id: str) -> None:
