@@ -1,11 +1,12 @@
 """Batches taken apart and put together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scaling.datasets._prefetch import ReadAhead
 from scaling.evaluation_sets import Batch
 
 
@@ -48,3 +49,15 @@ def joined(batches: Sequence[Batch]) -> Batch:
 def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     known = [part for part in parts if part is not None]
     return np.concatenate(known) if known else None
+
+
+def in_turn(read: Callable[[int], Batch], *, step: int, until: int) -> Iterator[Batch]:
+    """`read` at each `step` below `until`, read ahead, without batches that are empty."""
+    ahead = ReadAhead(read, step=step, until=until)
+    try:
+        for first in range(0, until, step):
+            batch = ahead.at(first)
+            if len(batch.images):
+                yield batch
+    finally:
+        ahead.close()

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.datasets._cores import in_threads
-from scaling.datasets._prefetch import ReadAhead
 from scaling.datasets._webdataset.decoding import UNREADABLE, decode, framed
 from scaling.datasets._webdataset.selection import IMAGES
 from scaling.errors import DataError
 from scaling.evaluation_sets import Batch, Broken
+from scaling.evaluation_sets._batches import in_turn
 from scaling.evaluation_sets._folders import set_folder
 from scaling.evaluation_sets.image_caption_groups import CaptionGroupOptions
 from scaling.families._images import CLIP_FRAMING, Framing
@@ -72,18 +72,9 @@ class CaptionGroups:
     def batches(self, image_size: int, framing: Framing = CLIP_FRAMING) -> Iterator[Batch]:
         """See `Examples.batches`."""
         count = len(self._groups)
-        ahead = ReadAhead(
-            lambda first: self._read(first, image_size, framing),
-            step=_GROUPS_AT_ONCE,
-            until=count,
+        yield from in_turn(
+            lambda first: self._read(first, image_size, framing), step=_GROUPS_AT_ONCE, until=count
         )
-        try:
-            for first in range(0, count, _GROUPS_AT_ONCE):
-                batch = ahead.at(first)
-                if len(batch.images):
-                    yield batch
-        finally:
-            ahead.close()
         if len(self._undecodable) == count:
             raise DataError(f"{self._annotations}: of no group do all pictures decode")
 

@@ -11,6 +11,7 @@ from scaling.errors import StoreError, unknown
 from scaling.evals import lower_is_better
 from scaling.store.queries import joined
 from scaling.store.tables import AttemptRow, CellRow, MeasurementRow, StudyRow, TrialRow
+from scaling.sweeps import CELL
 
 CONVENTIONS = ("published", "lean", "full")
 Chosen = Mapping[str, Collection[str]]
@@ -59,18 +60,7 @@ FILTERS = (
     "source",
     "state",
 )
-KEY = (
-    "study",
-    "dataset",
-    "schedule",
-    "task",
-    "metric",
-    "family",
-    "model",
-    "samples_seen",
-    "seed",
-    "trial",
-)
+KEY = (*CELL, "trial")
 """What tells rows apart, and orders them."""
 _AT_ONCE = 5_000
 

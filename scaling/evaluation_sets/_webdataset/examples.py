@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scaling.datasets._cores import in_threads
-from scaling.datasets._prefetch import ReadAhead
 from scaling.datasets._webdataset.decoding import UNREADABLE, decode, framed
 from scaling.errors import DataError
 from scaling.evaluation_sets import Batch, Broken
-from scaling.evaluation_sets._batches import joined, rows_of
+from scaling.evaluation_sets._batches import in_turn, joined, rows_of
 from scaling.evaluation_sets._webdataset.files import SetFiles
 from scaling.evaluation_sets._webdataset.options import WebdatasetOptions
 from scaling.evaluation_sets._webdataset.samples import ShardSamples, samples_of
@@ -54,18 +53,11 @@ class WebdatasetExamples:
     def batches(self, image_size: int, framing: Framing = CLIP_FRAMING) -> Iterator[Batch]:
         """See `Examples.batches`."""
         count = self._starts[-1]
-        ahead = ReadAhead(
+        yield from in_turn(
             lambda first: self._read(first, min(_BATCH_SIZE, count - first), image_size, framing),
             step=_BATCH_SIZE,
             until=count,
         )
-        try:
-            for first in range(0, count, _BATCH_SIZE):
-                batch = ahead.at(first)
-                if len(batch.images):
-                    yield batch
-        finally:
-            ahead.close()
         if self.skipped == count:
             raise DataError(f"{self._files.folder}: none of its {count:,} pictures decodes")
 
